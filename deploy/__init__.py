@@ -1,0 +1,1 @@
+"""How Musubi is put onto machines."""

@@ -1,0 +1,1 @@
+"""Who is this friend: members and their identities."""

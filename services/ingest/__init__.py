@@ -1,0 +1,1 @@
+"""The only door strangers knock on: webhooks, callbacks and links onto Kafka."""

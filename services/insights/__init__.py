@@ -1,0 +1,1 @@
+"""What happened, honestly counted."""

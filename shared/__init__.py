@@ -1,0 +1,1 @@
+"""The chassis: what two services need, and nothing else."""
