@@ -1,0 +1,108 @@
+"""One Kafka broker factory, and the few things that need a bare client: reading a topic to its end, admin, lag."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+
+from shared.consumer.records import Record, read_record
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORD_BYTES = 2 * 1024 * 1024
+
+KAFKA_TROUBLE = (KafkaError, OSError, asyncio.TimeoutError)
+"""What a client raises while the broker cannot be reached."""
+
+
+def create_broker(kafka_url: str, client_id: str) -> KafkaBroker:
+    """Return the FastStream broker of a process: durable in what it publishes, creating no topics, logging nothing.
+
+    `acks=all` and idempotence because the library's defaults acknowledge before replication and may double a record.
+    """
+    return KafkaBroker(
+        kafka_url.split(","),
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+        graceful_timeout=5.0,
+        apply_types=False,
+        logger=None,
+    )
+
+
+async def kafka_problem(kafka_url: str, topics: Sequence[str]) -> str | None:
+    """Say what is missing of Kafka: None where it answers and has these topics."""
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka_url.split(","), request_timeout_ms=3000)
+    try:
+        await client.start()
+        present = set(await client.list_topics())
+    except KAFKA_TROUBLE as error:
+        return f"Kafka does not answer ({error.__class__.__name__})"
+    finally:
+        await client.close()
+    missing = sorted(set(topics) - present)
+    return f"topics are missing: {', '.join(missing)}; run the topic job" if missing else None
+
+
+async def until_kafka(kafka_url: str, topics: Sequence[str], pause: float = 0.5) -> None:
+    """Wait until Kafka answers and has the topics: nothing creates them on the way."""
+    while (problem := await kafka_problem(kafka_url, topics)) is not None:
+        logger.warning("waiting for Kafka", extra={"reason": problem})
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
+@asynccontextmanager
+async def reading(kafka_url: str, topic: str) -> AsyncIterator[Any]:
+    """A consumer without a group, at the beginning of every partition of a topic, committing nothing."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka_url.split(","), enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        await consumer._client.add_topic(topic)
+        partitions = consumer.partitions_for_topic(topic) or set()
+        consumer.assign([TopicPartition(topic, partition) for partition in sorted(partitions)])
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def read_to_end(consumer: Any) -> AsyncIterator[Record]:
+    """Yield every record that was there when the call was made, in order within a partition."""
+    assigned = consumer.assignment()
+    ends = await consumer.end_offsets(assigned)
+    for tp in assigned:
+        while await consumer.position(tp) < ends[tp]:
+            for raw in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
+                if raw.offset < ends[tp]:
+                    yield read_record(raw)
+
+
+async def group_lag(kafka_url: str, groups: Sequence[str]) -> dict[str, int]:
+    """Return, for each consumer group that has committed anything, how many records it has yet to read."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_url.split(","), request_timeout_ms=5000)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url.split(","), enable_auto_commit=False)
+    await admin.start()
+    await consumer.start()
+    try:
+        lags: dict[str, int] = {}
+        for group in groups:
+            offsets = await admin.list_consumer_group_offsets(group)
+            ends = await consumer.end_offsets(list(offsets)) if offsets else {}
+            lags[group] = sum(max(0, ends[tp] - meta.offset) for tp, meta in offsets.items())
+        return lags
+    finally:
+        await consumer.stop()
+        await admin.close()

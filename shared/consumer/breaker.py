@@ -1,0 +1,41 @@
+"""Stops a consumer when too large a share of recent records is bad (design §5, §12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Breaker:
+    """Open at `bad` bad records of the last `window`: a bad deploy must not drain a topic into the dead letters.
+
+    It stays open until the process is started anew, which is what the repair of a bad deploy does anyhow.
+    """
+
+    def __init__(self, window: int = 25, bad: int = 20) -> None:
+        self._recent: deque[bool] = deque(maxlen=window)
+        self._bad = bad
+        self._closed = asyncio.Event()
+        self._closed.set()
+
+    @property
+    def open(self) -> bool:
+        """Whether the consumer is stopped."""
+        return not self._closed.is_set()
+
+    def note(self, *, bad: bool, count: int = 1) -> None:
+        """Note the outcome of records."""
+        self._recent.extend([bad] * min(count, self._recent.maxlen or count))
+        if sum(self._recent) >= self._bad:
+            self._closed.clear()
+
+    def would_open(self) -> bool:
+        """Whether one more bad record opens it: it is then left where it is, unfinished."""
+        recent = list(self._recent)
+        if len(recent) == self._recent.maxlen:
+            recent = recent[1:]
+        return sum(recent) + 1 >= self._bad
+
+    async def wait(self) -> None:
+        """Return while closed; while open, never."""
+        await self._closed.wait()

@@ -1,0 +1,77 @@
+"""JSON logs on standard output, a line a record, without personal data (design §10)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from shared.clock import rfc3339, utcnow
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_LINE_ID = re.compile(r"\b([UCR])([0-9a-f]{32})\b")
+_CREDENTIAL = re.compile(r"(?i)\b(bearer|mk_[0-9a-z]+_|whsec_)\s*[\w.~+/=-]+|(mongodb(?:\+srv)?://)[^@/\s]+@")
+
+
+def pseudonym(identity: str) -> str:
+    """Return a short hash of a LINE id, contact or member id: enough to follow one person through the logs."""
+    return hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()
+
+
+def redact(text: str) -> str:
+    """Take LINE ids and credentials out of a text that came from somewhere else, such as an error."""
+    text = _LINE_ID.sub(lambda match: f"{match[1]}#{pseudonym(match[0])}", text)
+    return _CREDENTIAL.sub(lambda match: f"{match[1] or match[2]}[redacted]", text)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error's classes and frames without its text: a parser's message may quote what it parsed."""
+    lines = []
+    seen: BaseException | None = error
+    while seen is not None:
+        frames = traceback.extract_tb(seen.__traceback__)
+        lines.append(seen.__class__.__qualname__)
+        lines += [f"  {Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        seen = seen.__cause__ or seen.__context__
+    return "\n".join(lines)
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one JSON object; `extra` fields become members of it."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON."""
+        entry: dict[str, Any] = {
+            "at": rfc3339(utcnow()),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        for name, value in vars(record).items():
+            if name not in _STANDARD:
+                entry[name] = redact(value) if isinstance(value, str) else value
+        if record.exc_info and record.exc_info[1] is not None:
+            entry["error"] = describe_error(record.exc_info[1])
+        return orjson.dumps(entry, default=lambda value: redact(str(value)), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def configure_logging(service: str, level: str = "INFO") -> None:
+    """Send every logger's records to standard output as JSON; libraries only from WARNING on."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("WARNING")
+    for own in ("musubi", "services", "shared", "simulator", "deploy"):
+        logging.getLogger(own).setLevel(level)

@@ -1,0 +1,89 @@
+"""The leased loop: periodic work that one process at a time does, where several run (design §4, §5).
+
+A lease only saves work; each step it guards must itself be safe to do twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+from shared.clock import Now, utcnow
+from shared.ids import ulid
+from shared.mongo import Database, DuplicateKeyError, is_unavailable
+
+logger = logging.getLogger(__name__)
+
+COLLECTION = "leases"
+
+
+class Lease:
+    """A named lease in the service's database, taken by compare-and-set on its expiry."""
+
+    def __init__(self, database: Database, name: str, seconds: float, now: Now = utcnow) -> None:
+        self._leases = database[COLLECTION]
+        self._name = name
+        self._seconds = seconds
+        self._now = now
+        self._owner = ulid()
+
+    async def take(self) -> bool:
+        """Take or prolong the lease; False while another process holds it."""
+        now = self._now()
+        mine_or_over = {"_id": self._name, "$or": [{"owner": self._owner}, {"until": {"$lt": now}}]}
+        hold = {"$set": {"owner": self._owner, "until": now + timedelta(seconds=self._seconds)}}
+        result = await self._leases.update_one(mine_or_over, hold)
+        if result.matched_count:
+            return True
+        try:
+            await self._leases.insert_one({"_id": self._name, **hold["$set"]})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def give_back(self) -> None:
+        """End the lease at once, so that another process need not wait for its expiry."""
+        await self._leases.delete_one({"_id": self._name, "owner": self._owner})
+
+
+@contextlib.asynccontextmanager
+async def repeating(name: str, every: float, step: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run a step in the background about every `every` seconds (with jitter), whatever becomes of a single run."""
+
+    async def loop() -> None:
+        while True:
+            try:
+                await step()
+            except Exception as error:
+                if is_unavailable(error):
+                    logger.warning("waiting for the store", extra={"loop": name, "reason": error.__class__.__name__})
+                else:
+                    logger.exception("a background step failed", extra={"loop": name})
+            await asyncio.sleep(every * random.uniform(0.8, 1.2))  # noqa: S311
+
+    task = asyncio.create_task(loop())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def repeating_leased(
+    lease: Lease, name: str, every: float, step: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Like `repeating`, but only while this process holds the lease."""
+
+    async def leased() -> None:
+        if await lease.take():
+            await step()
+
+    async with repeating(name, every, leased):
+        yield
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(lease.give_back(), 1)
