@@ -1,0 +1,123 @@
+"""Development accounts and keys, made once under `.local/secrets`, readable by this user alone, never printed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import string
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.local.paths import Home
+
+WORDS = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class KeyFiles:
+    """The files that the services' settings name."""
+
+    channels: Path
+    callbacks: Path
+    admin_keys: Path
+    admin_key: Path
+    link_keys: Path
+
+
+def key_files(home: Home) -> KeyFiles:
+    """Return the files of a stack, making those that are not there and leaving alone those that are."""
+    folder = home.secrets
+    files = KeyFiles(
+        channels=folder / "channels.yaml",
+        callbacks=folder / "callbacks.yaml",
+        admin_keys=folder / "admin_keys.yaml",
+        admin_key=folder / "admin.key",
+        link_keys=folder / "link_keys.yaml",
+    )
+    if not files.channels.exists():
+        _write(files.channels, _yaml([_coffee(), _repair()]))
+    if not files.callbacks.exists():
+        _write(files.callbacks, _yaml(_callbacks()))
+    if not (files.admin_keys.exists() and files.admin_key.exists()):
+        key = f"mk_dev_{secrets.token_urlsafe(32)}"
+        entry = {"id": "dev", "sha256": hashlib.sha256(key.encode()).hexdigest(), "role": "admin", "channels": ["*"]}
+        _write(files.admin_keys, _yaml([entry]))
+        _write(files.admin_key, key + "\n")
+    if not files.link_keys.exists():
+        _write(files.link_keys, _yaml([{"id": "k1", "secret": _base64(32)}]))
+    return files
+
+
+def _write(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _yaml(content: list[dict[str, Any]]) -> str:
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+
+
+def _base64(size: int) -> str:
+    return base64.b64encode(secrets.token_bytes(size)).decode()
+
+
+def _account(slug: str, name: str, basic_id: str, zone: str, language: str, **more: Any) -> dict[str, Any]:
+    return {
+        "slug": slug,
+        "name": name,
+        "destination": f"U{secrets.token_hex(16)}",
+        "basic_id": basic_id,
+        "channel_secret": secrets.token_hex(16),
+        "access_token": secrets.token_urlsafe(120),
+        **more,
+        "timezone": zone,
+        "language": language,
+        "rich_menus": {"bound": f"richmenu-{secrets.token_hex(16)}", "unbound": f"richmenu-{secrets.token_hex(16)}"},
+    }
+
+
+def _coffee() -> dict[str, Any]:
+    login_channel = str(secrets.randbelow(9 * 10**9) + 10**9)
+    liff_id = f"{login_channel}-{''.join(secrets.choice(WORDS) for _ in range(8))}"
+    account = _account(
+        "musubi-coffee",
+        "結咖啡",
+        "@musubicoffee",
+        "Asia/Taipei",
+        "zh-TW",
+        login_channel_id=login_channel,
+        liff_id=liff_id,
+    )
+    greetings = {
+        "new": "{name} 您好，歡迎加入結咖啡！完成會員綁定，就能收到點數與優惠。",
+        "returning": "{name}，歡迎回來！您的會員資料都還在。",
+    }
+    return account | {"greetings": greetings}
+
+
+def _repair() -> dict[str, Any]:
+    account = _account("musubi-repair", "むすび修理店", "@musubirepair", "Asia/Tokyo", "ja")
+    greetings = {
+        "new": "{name}さん、友だち追加ありがとうございます。修理のご相談はこのトークからどうぞ。",
+        "returning": "{name}さん、おかえりなさい。前回のご相談の続きもこちらで承ります。",
+    }
+    return account | {"greetings": greetings}
+
+
+def _callbacks() -> list[dict[str, Any]]:
+    sources = (
+        ("coffee-shop", "orders", "musubi-coffee"),
+        ("coffee-members", "bindings", "musubi-coffee"),
+        ("coffee-fund", "donations", "musubi-coffee"),
+        ("repair-shop", "orders", "musubi-repair"),
+        ("repair-members", "bindings", "musubi-repair"),
+    )
+    return [
+        {"slug": slug, "kind": kind, "channel": channel, "secrets": [f"whsec_{_base64(32)}"]}
+        for slug, kind, channel in sources
+    ]

@@ -1,0 +1,31 @@
+"""Every process of the local stack, in one table. A new service is one more row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the stack runs it: `python -m services.NAME`, with ports of its own for each replica."""
+
+    name: str
+    port: int
+    ops_port: int
+    speaks: str = "api"
+    """What its port is called in stack.json: `api`, or `public` where strangers knock."""
+    stores: bool = True
+    """Whether it is given MONGO_URL."""
+    docs: str | None = "/docs"
+    """Path of its first page for people."""
+
+
+SERVICES: tuple[Service, ...] = (
+    Service("ingest", 8000, 9000, speaks="public", stores=False, docs=None),
+    Service("binding", 8001, 9001),
+    Service("insights", 8003, 9003),
+)
+
+SIMULATOR_PORT = 8010
+
+SERVICE_NAMES = tuple(service.name for service in SERVICES)
