@@ -130,10 +130,13 @@ class _Session:
     def abandon(self) -> None:
         """Fail what is not acknowledged."""
         # aiokafka has no public way to give up: its stop() waits for ever for the batches of a broker that is gone.
-        self.client._message_accumulator.fail_all(KafkaError("given up"))
-        for lane in self._lanes.values():
-            for batch in lane.abandon():
-                self._on_settled(batch, BrokerUnavailable("the connection was given up"))
+        accumulator = self.client._message_accumulator
+        accumulator.fail_all(KafkaError("given up"))
+        for batch in (batch for queue in accumulator._batches.values() for batch in queue):
+            batch._drain_waiter.exception()
+        for left in [lane.abandon() for lane in self._lanes.values()]:
+            for unsent in left:
+                self._on_settled(unsent, BrokerUnavailable("the connection was given up"))
 
     async def stop(self, seconds: float) -> None:
         """Close the client of an abandoned session within a time."""
