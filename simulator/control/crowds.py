@@ -134,11 +134,10 @@ async def deliveries(request: Request) -> Any:
     dispatcher = dispatcher_of(request)
     text = request.query_params.get("wait", "0")
     try:
-        deadline = asyncio.get_running_loop().time() + min(float(text), 300)
+        deadline = min(float(text), 300.0)
     except ValueError:
         raise Problem(400, "`wait` must be a number of seconds") from None
-    while dispatcher.pending and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)
+    await dispatcher.quiet(deadline)
     return dispatcher.statistics()
 
 
@@ -167,21 +166,22 @@ async def abandon(request: Request) -> Any:
     return dispatcher_of(request).statistics()
 
 
+_CHANGEABLE: dict[str, type] = {
+    "webhook_endpoint": str,
+    "webhook_active": bool,
+    "liff_endpoint": str,
+    "is_premium": bool,
+    "chat_mode": str,
+}
+
+
 async def account_settings(request: Request) -> Any:
     """Change an account: webhook_endpoint, webhook_active, liff_endpoint, is_premium, chat_mode."""
     account = account_of(request)
-    kinds = {
-        "webhook_endpoint": str,
-        "webhook_active": bool,
-        "liff_endpoint": str,
-        "is_premium": bool,
-        "chat_mode": str,
-    }
     for key, value in (await json_of(request)).items():
-        if key not in kinds or not isinstance(value, kinds[key]):
-            raise Problem(
-                422, f"can be changed: {', '.join(f'{name} ({kind.__name__})' for name, kind in kinds.items())}"
-            )
+        if not isinstance(value, _CHANGEABLE.get(key, ())):
+            allowed = ", ".join(f"{name} ({kind.__name__})" for name, kind in _CHANGEABLE.items())
+            raise Problem(422, f"can be changed: {allowed}")
         setattr(account, key, value)
     return account.shown()
 

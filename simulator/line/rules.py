@@ -29,6 +29,11 @@ def utf16(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def _extends(char: str) -> bool:
+    """Whether a character changes the one before it: accents, variation selectors, skin tones."""
+    return bool(unicodedata.combining(char)) or 0xFE00 <= ord(char) <= 0xFE0F or 0x1F3FB <= ord(char) <= 0x1F3FF
+
+
 def graphemes(text: str) -> int:
     """Count characters as people do (LINE: action labels and texts, template texts, rich menu names)."""
     count, joined = 0, False
@@ -37,11 +42,7 @@ def graphemes(text: str) -> int:
             joined = True
         elif joined:
             joined = False
-        elif (
-            not unicodedata.combining(char)
-            and not 0xFE00 <= ord(char) <= 0xFE0F
-            and not 0x1F3FB <= ord(char) <= 0x1F3FF
-        ):
+        elif not _extends(char):
             count += 1
     return count
 

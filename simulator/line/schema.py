@@ -92,17 +92,20 @@ def path_of(root: str, parts: Any) -> str:
 
 def _detail(error: ValidationError, root: str) -> tuple[str, str]:
     where = path_of(root, error.absolute_path)
-    rule, bound = error.validator, error.validator_value
+    rule: Any = error.validator
+    bound: Any = error.validator_value
+    limits: Any = error.schema
+    value: Any = error.instance
     if rule == "required":
-        missing = next(name for name in bound if name not in error.instance)
+        missing = next(name for name in bound if name not in value)
         return "May not be empty", path_of(where, [missing])
     if rule in ("enum", "const"):
         values = bound if isinstance(bound, list) else [bound]
         return f"Must be one of the following values: [{', '.join(map(str, values))}]", where
     if rule in ("minItems", "maxItems"):
-        return f"Size must be between {error.schema.get('minItems', 0)} and {error.schema.get('maxItems')}", where
+        return f"Size must be between {limits.get('minItems', 0)} and {limits.get('maxItems')}", where
     if rule in ("minLength", "maxLength"):
-        return f"Length must be between {error.schema.get('minLength', 0)} and {error.schema.get('maxLength')}", where
+        return f"Length must be between {limits.get('minLength', 0)} and {limits.get('maxLength')}", where
     if rule == "minimum":
         return f"must be greater than or equal to {bound}", where
     if rule == "maximum":

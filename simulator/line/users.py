@@ -15,6 +15,7 @@ from simulator.world.chats import Friendship, Group
 from simulator.world.people import Person
 from simulator.world.world import news
 
+_CHAT_IDS = {"group": re.compile(r"C[0-9a-f]{32}"), "room": re.compile(r"R[0-9a-f]{32}")}
 _BAD_CHAT = "Only user id is acceptable, please confirm if there are any group/room ids or illegal ids."
 
 
@@ -105,8 +106,8 @@ def mark_as_read(call: Call) -> Answer:
 
 def known_group(call: Call) -> Group:
     """Return the path's group or room, which the account must be in."""
-    chat_id, kind = call.path["group_id"], call.path["kind"]
-    if not re.fullmatch(f"{kind[0].upper()}[0-9a-f]{{32}}".replace("G", "C"), chat_id):
+    chat_id, kind = call.path["group_id"], call.request.url.path.split("/")[3]
+    if not _CHAT_IDS[kind].fullmatch(chat_id):
         raise bad_parameter(f"{kind}Id")
     group = call.account.groups.get(chat_id)
     if group is None or not group.bot_in:
@@ -149,7 +150,12 @@ def leave(call: Call) -> Answer:
     return Answer()
 
 
-_CHAT = "/v2/bot/{kind}/{group_id}"
+_CHAT_ROUTES = (
+    ("members/count", member_count, "member_count", "GET"),
+    ("members/ids", member_ids, "member_ids", "GET"),
+    ("member/{user_id}", member_profile, "member_profile", "GET"),
+    ("leave", leave, "leave", "POST"),
+)
 
 ROUTES: list[BaseRoute] = [
     line_route("/v2/bot/profile/{user_id}", profile, "profile", "GET"),
@@ -157,9 +163,10 @@ ROUTES: list[BaseRoute] = [
     line_route("/v2/bot/user/{user_id}/linkToken", link_token, "link_token"),
     line_route("/v2/bot/chat/loading/start", loading, "loading", limit=Limit(100)),
     line_route("/v2/bot/chat/markAsRead", mark_as_read, "mark_as_read"),
-    line_route(f"{_CHAT}/summary", group_summary, "group_summary", "GET"),
-    line_route(f"{_CHAT}/members/count", member_count, "member_count", "GET"),
-    line_route(f"{_CHAT}/members/ids", member_ids, "member_ids", "GET"),
-    line_route(f"{_CHAT}/member/{{user_id}}", member_profile, "member_profile", "GET"),
-    line_route(f"{_CHAT}/leave", leave, "leave"),
+    line_route("/v2/bot/group/{group_id}/summary", group_summary, "group_summary", "GET"),
+    *(
+        line_route(f"/v2/bot/{kind}/{{group_id}}/{path}", handler, api, method)
+        for kind in ("group", "room")
+        for path, handler, api, method in _CHAT_ROUTES
+    ),
 ]

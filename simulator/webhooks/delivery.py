@@ -82,6 +82,7 @@ class Dispatcher:
         self._session: aiohttp.ClientSession | None = None
         self._submitted = 0
         self._in_flight = 0
+        self._settled = asyncio.Event()
         self._random = random.Random(1)
         self.clear_counts()
 
@@ -178,6 +179,7 @@ class Dispatcher:
                 self._settle(delivery, status)
             finally:
                 self._in_flight -= 1
+                self._settled.set()
 
     def _settle(self, delivery: Delivery, status: str) -> None:
         self.by_status[status] += 1
@@ -196,6 +198,7 @@ class Dispatcher:
     def _abandon(self) -> None:
         self.counts["abandoned"] += 1
         self._room.release()
+        self._settled.set()
 
     def abandon_all(self) -> None:
         """Give up what is waiting or due for redelivery; what is under way ends by itself."""
@@ -240,6 +243,20 @@ class Dispatcher:
         except aiohttp.ClientError as error:
             log.debug("webhook not delivered", extra={"channel": account.slug, "error": type(error).__name__})
             return "could_not_connect", type(error).__name__
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until nothing is pending, at most that long."""
+        if self.pending:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._idle()
+            except TimeoutError:
+                log.debug("webhooks still pending")
+
+    async def _idle(self) -> None:
+        while self.pending:
+            self._settled.clear()
+            await self._settled.wait()
 
     def statistics(self) -> dict[str, Any]:
         """Return what happened to webhooks so far."""

@@ -1,4 +1,4 @@
-"""LINE's webhook events as LINE builds them: same fields, same order, absent values absent (REF "Webhook Event Objects")."""
+"""LINE's webhook events as LINE builds them: same fields and order, absent values absent (REF "Webhooks")."""
 
 from __future__ import annotations
 

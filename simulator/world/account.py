@@ -53,9 +53,8 @@ class Account:
         self.narrowcasts: dict[str, Any] = {}
         self.sendings: dict[str, Any] = {}
         self.audiences: dict[int, Any] = {}
-        self.menu_batches: dict[str, Any] = {}
+        self.seen: dict[str, set[str]] = {}
         self.follower_pages: dict[str, tuple[list[str], int]] = {}
-        self.follower_targets = 0
         self.limits.clear()
         self.menus = RichMenus()
         bound, unbound, base = self._menus

@@ -26,7 +26,7 @@ def month_of(now: float) -> str:
 
 
 class TokenBucket:
-    """LINE: rate limits are token buckets per channel and endpoint; the bucket's size is undisclosed, here one period."""
+    """LINE: limits are token buckets per channel and endpoint; the bucket's size is undisclosed, here one period."""
 
     __slots__ = ("_at", "_now", "_size", "_tokens", "per_second")
 

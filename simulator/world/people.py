@@ -43,15 +43,14 @@ class Person:
 
     def profile(self) -> dict[str, str]:
         """Return the profile as `GET /v2/bot/profile/{userId}` shows it; absent values are absent."""
-        shown = {"userId": self.user_id, "displayName": self.name}
-        for key, value in (
-            ("pictureUrl", self.picture_url),
-            ("statusMessage", self.status_message),
-            ("language", self.language),
-        ):
-            if value:
-                shown[key] = value
-        return shown
+        values = {
+            "userId": self.user_id,
+            "displayName": self.name,
+            "pictureUrl": self.picture_url,
+            "statusMessage": self.status_message,
+            "language": self.language,
+        }
+        return {key: value for key, value in values.items() if value}
 
     def guess(self) -> dict[str, str]:
         """Return what LINE would estimate about the user for its demographic figures."""
@@ -60,6 +59,7 @@ class Person:
             "gender": _GENDERS[digits[1] % len(_GENDERS)],
             "age": _AGES[digits[2] % len(_AGES)],
             "area": _AREAS[digits[3] % len(_AREAS)],
+            "areaCode": f"tw_{digits[3] % len(_AREAS) + 1:02}",
             "appType": _APPS[digits[4] % len(_APPS)],
         }
 
