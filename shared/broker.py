@@ -106,3 +106,17 @@ async def group_lag(kafka_url: str, groups: Sequence[str]) -> dict[str, int]:
     finally:
         await consumer.stop()
         await admin.close()
+
+
+async def read_from(kafka_url: str, topic: str, partition: int, offset: int) -> Record | None:
+    """Return the record at an offset, or None where there is none (any more)."""
+    async with reading(kafka_url, topic) as consumer:
+        place = TopicPartition(topic, partition)
+        first = (await consumer.beginning_offsets([place]))[place]
+        end = (await consumer.end_offsets([place]))[place]
+        if not first <= offset < end:
+            return None
+        consumer.seek(place, offset)
+        for raw in (await consumer.getmany(place, timeout_ms=5000, max_records=1)).get(place, []):
+            return read_record(raw) if raw.offset == offset else None
+        return None

@@ -37,12 +37,17 @@ class RichMenus(BaseModel):
 
 
 class Greetings(BaseModel):
-    """Texts sent on follow; `{name}` becomes the friend's display name. An absent text means silence."""
+    """Texts binding answers with; `{name}` becomes the friend's display name. An absent text means silence.
+
+    `linked` must say how to unlink: LINE asks for it when accounts are linked.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     new: Annotated[str, Field(max_length=5000)] | None = None
     returning: Annotated[str, Field(max_length=5000)] | None = None
+    linked: Annotated[str, Field(max_length=5000)] | None = None
+    link_failed: Annotated[str, Field(max_length=5000)] | None = None
 
 
 class Channel(BaseModel):

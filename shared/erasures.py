@@ -18,11 +18,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared import producer
 from shared.broker import KAFKA_TROUBLE, read_to_end, reading, until_kafka
 from shared.channels import BadFile
 from shared.consumer.records import Record, read_record
-from shared.events import PersonErased, encode
+from shared.events import PersonErased
 from shared.topics import ERASURES
 
 logger = logging.getLogger(__name__)
@@ -67,10 +66,9 @@ class Erasures:
         moment = self.erased_at(record.key.decode("utf-8", "replace"))
         return moment is not None and record.written_at <= moment
 
-    def letter(self, identity: str, erased_at: datetime) -> producer.Record:
-        """Return the record that tells everyone."""
-        event = PersonErased(subject=self.subject(identity), erased_at=erased_at)
-        return producer.Record(ERASURES, event.subject.encode(), encode(event), ())
+    def event(self, identity: str, erased_at: datetime) -> PersonErased:
+        """Return the event that tells everyone of an erasure."""
+        return PersonErased(subject=self.subject(identity), erased_at=erased_at)
 
     async def until_read(self) -> None:
         """Return when the topic has been read to the end it had at the start."""

@@ -7,12 +7,15 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import uvicorn
+import uvloop
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -20,6 +23,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
+
+from shared.channels import BadFile
+from shared.logs import configure_logging
+from shared.settings import BAD_SETTINGS_EXIT, ServiceSettings, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -176,8 +183,23 @@ async def serve(app: Application, host: str, port: int, ops_port: int) -> None:
     logger.info("stopped")
 
 
-def run(app: Application, host: str, port: int, ops_port: int) -> None:
-    """Run `serve` on uvloop."""
-    import uvloop
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
-    uvloop.run(serve(app, host, port, ops_port))
+
+def main(service: str, kind: type[SettingsT], create: Callable[[SettingsT], Application]) -> None:
+    """Run a service: read its settings, log as JSON, wire it, serve it.
+
+    Wrong settings or files end the process with status 2 and a line that says which.
+    """
+    settings = load_settings(kind, service)
+    configure_logging(service, settings.log_level)
+    uvloop.run(_create_and_serve(service, settings, create))
+
+
+async def _create_and_serve(service: str, settings: SettingsT, create: Callable[[SettingsT], Application]) -> None:
+    try:
+        app = create(settings)
+    except BadFile as error:
+        sys.stderr.write(f"{service} cannot start: {error}\n")
+        raise SystemExit(BAD_SETTINGS_EXIT) from None
+    await serve(app, settings.host, settings.port, settings.ops_port)

@@ -1,6 +1,7 @@
 """What an effect must publish or send waits on the document it belongs to, put there by the same write (design §5).
 
-An item is a plain object on the document's `pending` list:
+Publications leave in their order, and do not wait for what goes to LINE, which leaves in its own order. An item is a
+plain object on the document's `pending` list:
 
     {"id": deterministic, "do": "publish", "topic", "key", "value", "event_id"?}
     {"id": deterministic, "do": any other name, …}                     sent by the service's own `Courier`
@@ -61,7 +62,7 @@ def outbox_indexes(collection: str) -> Sequence[Index]:
 
 
 class Outbox:
-    """Dispatches the pending items of one collection's documents, in their order."""
+    """Dispatches the pending items of one collection's documents."""
 
     def __init__(
         self,
@@ -93,39 +94,44 @@ class Outbox:
         Raises:
             BrokerUnavailable, PyMongoError: what is left stays pending for the relay.
         """
-        while True:
-            items = await self._pending(document_id) if pending is None else pending
-            pending = None
-            if not items:
-                await self._settle(document_id)
-                return
-            publications = _leading_publications(items)
+        items = list(await self._pending(document_id) if pending is None else pending)
+        while items:
+            publications = [item for item in items if item["do"] == PUBLISH]
             if publications:
-                if await self._publish(document_id, publications, everything=len(publications) == len(items)):
+                await self._publish(document_id, publications, everything=len(publications) == len(items))
+                if len(publications) == len(items):
                     return
             elif not await self._deliver(document_id, items[0]):
                 return
+            items = list(await self._pending(document_id))
+        await self._settle(document_id)
 
     async def _pending(self, document_id: str) -> Sequence[Document]:
         document = await self._documents.find_one({"_id": document_id}, {"pending": 1})
         items: Sequence[Document] = (document or {}).get("pending", [])
         return items
 
-    async def _publish(self, document_id: str, items: Sequence[Document], *, everything: bool) -> bool:
-        """Publish items and take them off; True where the list is known to be empty after it.
+    async def _publish(self, document_id: str, items: Sequence[Document], *, everything: bool) -> None:
+        """Publish items and take them off.
 
-        Items are added only at the end and taken only from the front: a list of the same length with the same first
-        item is the same list, and can be emptied with one write.
+        Items are added only at the end: where these were the whole list and a list of this length still starts and
+        ends with them, it is the same list and can be emptied with one write.
         """
         await self._sender.send_all([_letter(item) for item in items], timeout=SEND_SECONDS)
         self._left.labels(PUBLISH).inc(len(items))
         if everything:
-            same = {"_id": document_id, "pending": {"$size": len(items)}, "pending.0.id": items[0]["id"]}
+            last = len(items) - 1
+            same = {
+                "_id": document_id,
+                "pending": {"$size": len(items)},
+                "pending.0.id": items[0]["id"],
+                f"pending.{last}.id": items[last]["id"],
+            }
             empty = {"$set": {"pending": []}, "$unset": {"pending_since": ""}}
             if (await self._documents.update_one(same, empty)).matched_count:
-                return True
+                return
         await self.remove(document_id, [item["id"] for item in items])
-        return False
+        await self._settle(document_id)
 
     async def _deliver(self, document_id: str, item: Document) -> bool:
         if self._courier is None:
@@ -182,13 +188,3 @@ class Outbox:
         lease = Lease(database, f"outbox.{self._documents.name}", seconds=max(10.0, every * 3), now=self._now)
         async with repeating_leased(lease, f"outbox of {self._documents.name}", every, step):
             yield
-
-
-def _leading_publications(pending: Sequence[Document]) -> list[Document]:
-    """Return the items up to the first that is not a publication: order is kept."""
-    leading: list[Document] = []
-    for item in pending:
-        if item["do"] != PUBLISH:
-            break
-        leading.append(item)
-    return leading

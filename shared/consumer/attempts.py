@@ -34,7 +34,7 @@ class Backoff:
 
     def seconds(self, attempt: int) -> float:
         """How long to wait after the given attempt, counted from 1."""
-        return random.uniform(0.5, 1.0) * min(self.ceiling, self.base * 2 ** min(attempt - 1, 16))  # noqa: S311
+        return random.uniform(0.5, 1.0) * min(self.ceiling, self.base * 2.0 ** min(attempt - 1, 16))  # noqa: S311
 
 
 def is_world_down(error: BaseException) -> bool:

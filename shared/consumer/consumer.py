@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
 from prometheus_client import CollectorRegistry
 
-from shared.broker import create_broker, until_kafka
+from shared import broker as kafka
 from shared.consumer.attempts import Attempts, Handler
 from shared.consumer.batches import BatchPartition
 from shared.consumer.breaker import Breaker
@@ -59,11 +60,11 @@ class ConsumerOptions:
 
 async def _raw(message: tuple[Any, ...]) -> KafkaMessage:
     """Hand a batch over as it is: decoding headers here would lose a batch whose header is no UTF-8."""
-    return KafkaMessage(body=b"", raw_message=message, consumer=None)
+    return KafkaMessage(body=b"", raw_message=message, consumer=FAKE_CONSUMER)
 
 
 async def _untouched(message: KafkaMessage) -> tuple[Any, ...]:
-    return message.raw_message  # type: ignore[return-value]
+    return message.raw_message
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -106,9 +107,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return [*self._handlers, retry_topic(self._options.service)]
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Consume in the background; leaving drains, commits and hands the partitions back."""
-        task = asyncio.create_task(self._run())
+    async def running(self, before: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Consume in the background once `before` has returned; leaving drains, commits, hands the partitions back."""
+        task = asyncio.create_task(self._run(before))
         try:
             yield
         finally:
@@ -133,9 +134,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         failures = (partition.failure for partition in self._partitions.values())
         return self._failure or next((f"a partition's work ended: {failure}" for failure in failures if failure), None)
 
-    async def _run(self) -> None:
+    async def _run(self, before: Callable[[], Awaitable[None]]) -> None:
         try:
-            await until_kafka(self._options.kafka_url, [*self.topics, dlq_topic(self._options.service)])
+            await before()
+            await kafka.until_kafka(self._options.kafka_url, [*self.topics, dlq_topic(self._options.service)])
             await self._subscribe()
             ticks = 0
             while True:
@@ -153,7 +155,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _subscribe(self) -> None:
         options = self._options
         while True:
-            broker = create_broker(options.kafka_url, options.service)
+            broker = kafka.create_broker(options.kafka_url, options.service)
             subscriber = broker.subscriber(
                 *self.topics,
                 batch=True,

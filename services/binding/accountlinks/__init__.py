@@ -1,0 +1,1 @@
+"""LINE's account link: nonces and the accountLink event."""

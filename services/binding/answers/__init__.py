@@ -1,0 +1,1 @@
+"""What binding answers to a friend: greetings and the outcome of an account link; by reply, else pushed once."""

@@ -1,0 +1,1 @@
+"""Groups and rooms the account is in; never counted as friends."""

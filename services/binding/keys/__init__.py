@@ -1,0 +1,1 @@
+"""The customer key that decides whether a member is bound."""

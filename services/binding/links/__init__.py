@@ -1,0 +1,1 @@
+"""Links for shops to use: tracked ones, and those of add-friend sources."""

@@ -1,0 +1,1 @@
+"""Members: the person behind the contacts, in LINE's own time order."""

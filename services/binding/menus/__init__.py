@@ -1,0 +1,1 @@
+"""The rich menu each contact should have."""

@@ -1,0 +1,18 @@
+"""Binding's environment."""
+
+from __future__ import annotations
+
+from shared.settings import BaseUrl, LineSettings, ReadableFile, StoreSettings
+
+
+class BindingSettings(StoreSettings, LineSettings):
+    """What binding reads from its environment (design §12)."""
+
+    link_key_file: ReadableFile
+    erasure_key_file: ReadableFile
+    public_url: BaseUrl
+
+    @property
+    def database(self) -> str:
+        """The database binding owns."""
+        return self.mongo_database or "binding"

@@ -1,0 +1,1 @@
+"""Which add-friend source led to a follow."""
