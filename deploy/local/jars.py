@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from deploy.local.paths import cache_dir
 
 CHECKSUMS = Path(__file__).with_name("jars.sha256")
 RESOLVE_SECONDS = 600
+SYSTEM_STORES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 Say = Callable[[str], None]
 
@@ -85,6 +87,7 @@ def _fetch(bundle: Bundle, scratch: Path, say: Say) -> Path:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=_trusting_the_system(),
         )
         status = _watch(process, bundle, scratch / "repository", say)
     jars = [*(scratch / "env").rglob("jars/*.jar"), *(scratch / "env").rglob("modules/*.jar")]
@@ -95,6 +98,13 @@ def _fetch(bundle: Bundle, scratch: Path, say: Say) -> Path:
     for jar in jars:
         shutil.move(jar, folder / jar.name)
     return folder
+
+
+def _trusting_the_system() -> dict[str, str]:
+    """The environment in which downloads trust the system's authorities: a company's own one is only there."""
+    stores = (ssl.get_default_verify_paths().cafile, *SYSTEM_STORES)
+    store = next((path for path in stores if path and Path(path).is_file()), None)
+    return ({"REQUESTS_CA_BUNDLE": store} if store else {}) | os.environ
 
 
 def _watch(process: subprocess.Popen[bytes], bundle: Bundle, repository: Path, say: Say) -> int:
@@ -148,3 +158,17 @@ def _check(bundle: Bundle, folder: Path) -> None:
             f"{bundle.folder_name}: not the files this project was checked with: {', '.join(wrong[:5])}\n"
             f"  They were not kept. After a change of version on purpose, write {CHECKSUMS.name} anew with `make lock`."
         )
+
+
+def write_checksums() -> None:
+    """Fetch both bundles anew and write `jars.sha256` from what came."""
+    lines = []
+    for bundle in (KAFKA, MONGO):
+        with tempfile.TemporaryDirectory(dir=cache_dir(), prefix=".lock-") as scratch:
+            fetched = digests(_fetch(bundle, Path(scratch), quiet))
+        lines += [f"{digest}  {bundle.folder_name}/{name}\n" for name, digest in fetched.items()]
+    CHECKSUMS.write_text("".join(lines), encoding="ascii")
+
+
+if __name__ == "__main__":
+    write_checksums()

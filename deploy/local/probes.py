@@ -8,7 +8,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import aiokafka.errors
 import pymongo
@@ -41,12 +42,18 @@ def kafka_accepts(url: str) -> str | None:
     """Ask a Kafka cluster for its metadata. Not to be called where an event loop runs."""
     if not any(_listens(server) for server in url.split(",")):
         return "nothing listens there"
-    # aiokafka logs each failed attempt as an error; here it is an answer.
+    with quiet_client():
+        return asyncio.run(_kafka_metadata(url))
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """Keep aiokafka from logging each failed attempt as an error: for a probe it is an answer."""
     noisy = logging.getLogger("aiokafka")
     level = noisy.level
     noisy.setLevel(logging.CRITICAL)
     try:
-        return asyncio.run(_kafka_metadata(url))
+        yield
     finally:
         noisy.setLevel(level)
 

@@ -1,0 +1,19 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from musubi.commands import demo, stack, topics
+
+app = typer.Typer(
+    name="musubi", help="Run and look after Musubi.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(stack.clean)
+app.command()(stack.status)
+app.command()(stack.logs)
+app.command(context_settings=demo.PASS_ON)(demo.demo)
+app.command()(topics.topics)
