@@ -158,7 +158,7 @@ async def _watch_loop(health: Health) -> AsyncIterator[None]:
 
 
 async def serve(app: Application, host: str, port: int, ops_port: int) -> None:
-    """Serve a process until SIGTERM or SIGINT: readiness turns red, what runs behind drains, the ports close.
+    """Serve a process until SIGTERM or SIGINT: readiness turns red, requests are finished, what runs behind drains.
 
     The ports listen before anything else is up, so that a process whose Kafka or store is down is alive, not ready.
     """
@@ -166,20 +166,21 @@ async def serve(app: Application, host: str, port: int, ops_port: int) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    servers = [_server(app.api), _server(ops_app(app.health, app.registry))]
+    api, ops = _server(app.api), _server(ops_app(app.health, app.registry))
     sockets = [_listen(host, port), _listen(host, ops_port)]
     async with _watch_loop(app.health):
-        tasks = [
-            asyncio.create_task(server.serve(sockets=[sock])) for server, sock in zip(servers, sockets, strict=True)
-        ]
+        serving = asyncio.create_task(api.serve(sockets=sockets[:1]))
+        watching = asyncio.create_task(ops.serve(sockets=sockets[1:]))
         async with app.lifespan():
             logger.info("started", extra={"port": port, "ops_port": ops_port})
             await stop.wait()
             logger.info("stopping")
             app.health.draining = True
-        for server in servers:
-            server.should_exit = True
-        await asyncio.gather(*tasks)
+            # Requests under way are answered before what they need is closed.
+            api.should_exit = True
+            await serving
+        ops.should_exit = True
+        await watching
     logger.info("stopped")
 
 

@@ -12,10 +12,12 @@ MEDIA_TYPE = "application/problem+json"
 
 TITLES = {
     "bad-request": (400, "The request is malformed"),
+    "bad-signature": (401, "The signature is missing or wrong"),
     "unauthorised": (401, "A valid key is needed"),
     "forbidden": (403, "This role may not do that"),
     "not-found": (404, "There is no such thing here"),
     "method-not-allowed": (405, "This method is not allowed here"),
+    "timeout": (408, "The body took too long to arrive"),
     "conflict": (409, "This conflicts with what is stored"),
     "precondition-failed": (412, "The object has changed since it was read"),
     "too-large": (413, "The body is too large"),

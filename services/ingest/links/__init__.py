@@ -1,0 +1,1 @@
+"""Tracked links: the click is recorded, the person redirected."""

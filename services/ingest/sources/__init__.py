@@ -1,0 +1,1 @@
+"""Add-friend sources: where new friends come from."""

@@ -1,0 +1,1 @@
+"""LINE's webhooks: verified, split, published, answered."""
