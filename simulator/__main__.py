@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 
+import uvicorn
+
 from shared.channels import BadFile
 from shared.settings import BAD_SETTINGS_EXIT, load_settings
 from simulator.app import create_app
-from simulator.server import make_server
+from simulator.server import config_for
 from simulator.settings import SimulatorSettings
 
 
@@ -20,7 +22,7 @@ def main() -> None:
     except BadFile as error:
         logging.getLogger(__name__).error("simulator cannot start: %s", error)
         raise SystemExit(BAD_SETTINGS_EXIT) from None
-    make_server(app, settings).run()
+    uvicorn.Server(config_for(app, settings)).run()
 
 
 if __name__ == "__main__":

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from simulator.app import create_app
 from simulator.settings import SimulatorSettings
 
 
@@ -18,9 +26,9 @@ class AbortableProtocol(HttpToolsProtocol):
         self.scope["musubi.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
 
 
-def make_server(app: ASGIApp, settings: SimulatorSettings) -> uvicorn.Server:
-    """Return the server of one process, not started."""
-    config = uvicorn.Config(
+def config_for(app: ASGIApp, settings: SimulatorSettings) -> uvicorn.Config:
+    """Return uvicorn's configuration of the stand-in; open event streams do not hold up its end."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -32,4 +40,39 @@ def make_server(app: ASGIApp, settings: SimulatorSettings) -> uvicorn.Server:
         timeout_graceful_shutdown=2,
         server_header=False,
     )
-    return uvicorn.Server(config)
+
+
+class _GuestServer(uvicorn.Server):
+    """A server inside somebody else's process: it leaves the signals alone and tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening."""
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def running(
+    settings: SimulatorSettings, now: Callable[[], float] = time.time
+) -> AsyncIterator[tuple[str, Starlette]]:
+    """Run the stand-in inside this loop and yield its base URL and app; port 0 takes a free port."""
+    with socket.create_server((settings.host, settings.port)) as listener:
+        port = listener.getsockname()[1]
+        placed = settings.model_copy(update={"port": port})
+        app = create_app(placed, now)
+        server = _GuestServer(config_for(app, placed))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await server.up.wait()
+        try:
+            yield f"http://{settings.host}:{port}", app
+        finally:
+            server.should_exit = True
+            await serving
