@@ -118,8 +118,8 @@ class Attempts:
         await self._bury(record, error, attempts, first)
 
     async def _bury(self, record: Record, error: Exception, attempts: int, first: datetime) -> None:
-        if self._breaker.would_open():
-            self._breaker.note(bad=True)
+        self._breaker.note(bad=True)
+        if self._breaker.open:
             self._metrics.breaker.set(1)
             logger.error("too many bad records: the consumer is stopped", extra={"consumer": self._name})
             await self._breaker.wait()
@@ -130,7 +130,6 @@ class Attempts:
             | {"offset": record.at.offset, "event_id": record.event_id, "attempts": attempts},
         )
         await self.persist(lambda: self._letters.put(record, error, self._name, attempts, first))
-        self._breaker.note(bad=True)
         self._metrics.records.labels(record.topic, "dead_letter").inc()
 
     def _note_handled(self, records: Sequence[Record]) -> None:

@@ -9,6 +9,8 @@ from collections import deque
 class Breaker:
     """Open at `bad` bad records of the last `window`: a bad deploy must not drain a topic into the dead letters.
 
+    A bad record is noted before it is written there, so that the one which opens the breaker stays where it is.
+
     It stays open until the process is started anew, which is what the repair of a bad deploy does anyhow.
     """
 
@@ -28,13 +30,6 @@ class Breaker:
         self._recent.extend([bad] * min(count, self._recent.maxlen or count))
         if sum(self._recent) >= self._bad:
             self._closed.clear()
-
-    def would_open(self) -> bool:
-        """Whether one more bad record opens it: it is then left where it is, unfinished."""
-        recent = list(self._recent)
-        if len(recent) == self._recent.maxlen:
-            recent = recent[1:]
-        return sum(recent) + 1 >= self._bad
 
     async def wait(self) -> None:
         """Return while closed; while open, never."""
