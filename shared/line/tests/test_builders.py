@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.line import builders
+from shared.line.messages import check_messages, check_rich_menu
 
 POSTBACK = {"type": "postback", "label": "領取", "data": "a=coupon.claim&id=1", "displayText": "我要領取"}
 
@@ -71,3 +72,15 @@ def test_a_rich_menu_is_an_object() -> None:
 def test_what_the_sdk_refuses_is_a_value_error(build: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         build()
+
+
+def test_what_is_built_passes_the_checks() -> None:
+    picker = builders.pick_time("A", "a=b", "datetime", earliest="2026-11-01T09:00")
+    messages = [
+        builders.text("選一個", quick=[POSTBACK, picker]),
+        builders.buttons("alt", "text", [POSTBACK, builders.open_page("B", "https://a.example/")]),
+        builders.confirm("alt", "sure?", builders.say("yes", "yes"), builders.say("no", "no")),
+    ]
+    assert check_messages(messages) == []
+    menu = builders.rich_menu("m", "打開", (2500, 843), [builders.area(0, 0, 100, 200, POSTBACK)])
+    assert check_rich_menu(menu) == []
