@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -56,7 +57,7 @@ def routes() -> list[BaseRoute]:
 
 async def not_found(request: Request, error: Exception) -> Response:
     """Answer unknown addresses as LINE does."""
-    return JSONResponse({"message": "Not found"}, 404)
+    return JSONResponse({"message": "Not found"}, 404, {"x-line-request-id": str(uuid.uuid4())})
 
 
 def create_app(settings: SimulatorSettings, now: Callable[[], float] = time.time) -> Starlette:

@@ -23,9 +23,8 @@ async function act(action) {
 }
 
 async function send(action, params = {}) {
-  const result = await control(`${path()}/${action}`, "POST", params);
   $("quick").hidden = true;
-  return result;
+  return control(`${path()}/${action}`, "POST", params);
 }
 
 async function pickTime(action) {

@@ -77,6 +77,7 @@ class Receiver:
         self.webhooks: list[tuple[str, bytes]] = []
         self.statuses: list[int] = []
         self.delay = 0.0
+        self.html = ""
 
     async def take(self, request: web.Request) -> web.Response:
         """Take one webhook."""
@@ -85,7 +86,9 @@ class Receiver:
         return web.Response(status=self.statuses.pop(0) if self.statuses else 200)
 
     async def page(self, request: web.Request) -> web.Response:
-        """Answer any page with its own address."""
+        """Answer any page with `html`, or with its own address."""
+        if self.html:
+            return web.Response(text=self.html, content_type="text/html")
         return web.Response(text=f"page {request.path_qs}", content_type="text/plain")
 
     @property

@@ -52,6 +52,7 @@ async def test_a_link_that_cannot_be_used_sends_no_event(stand: Stand, spoil: st
     token = await link_token(stand, user)
     if spoil == "used":
         await visit(stand, token, user)
+        await stand.dispatcher.quiet(5)
         stand.receiver.webhooks.clear()
     if spoil == "expired":
         stand.clock.offset = 601

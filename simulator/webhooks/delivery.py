@@ -114,7 +114,10 @@ class Dispatcher:
         return self._queue.qsize() + self._in_flight + len(self._timers) + len(self._held)
 
     async def submit(self, delivery: Delivery) -> None:
-        """Take a webhook in; waits where too many are pending."""
+        """Take a webhook in; waits where too many are pending. An account that switched webhooks off gets none."""
+        if not delivery.account.webhook_active:
+            self.counts["switched_off"] += 1
+            return
         await self._room.acquire()
         self.counts["events"] += len(delivery.events)
         self.counts["webhooks"] += 1
@@ -214,14 +217,11 @@ class Dispatcher:
             self._abandon()
 
     async def _send(self, delivery: Delivery) -> str:
-        account = delivery.account
-        if not account.webhook_active:
-            return "200"
         for event in delivery.events:
             if token := event.get("replyToken"):
                 self._world.reply_tokens.sent(token)
         self.counts["sent"] += 1
-        return (await self.post(account, delivery.body(), delivery.signature))[0]
+        return (await self.post(delivery.account, delivery.body(), delivery.signature))[0]
 
     async def post(
         self, account: Account, body: bytes, signature: str | None = None, endpoint: str | None = None
@@ -260,7 +260,7 @@ class Dispatcher:
 
     def statistics(self) -> dict[str, Any]:
         """Return what happened to webhooks so far."""
-        names = ("webhooks", "events", "sent", "ok", "failed", "redelivered", "duplicated", "abandoned")
+        names = ("webhooks", "events", "sent", "ok", "failed", "redelivered", "duplicated", "abandoned", "switched_off")
         shown: dict[str, Any] = {name: self.counts[name] for name in names}
         shown["pending"] = self.pending
         shown["waiting_for_redelivery"] = len(self._timers)
