@@ -26,6 +26,7 @@ class KeyFiles:
     admin_keys: Path
     admin_key: Path
     link_keys: Path
+    erasure_key: Path
 
 
 def key_files(home: Home) -> KeyFiles:
@@ -37,6 +38,7 @@ def key_files(home: Home) -> KeyFiles:
         admin_keys=folder / "admin_keys.yaml",
         admin_key=folder / "admin.key",
         link_keys=folder / "link_keys.yaml",
+        erasure_key=folder / "erasure.key",
     )
     if not files.channels.exists():
         _write(files.channels, _yaml([_coffee(), _repair()]))
@@ -49,6 +51,8 @@ def key_files(home: Home) -> KeyFiles:
         _write(files.admin_key, key + "\n")
     if not files.link_keys.exists():
         _write(files.link_keys, _yaml([{"id": "k1", "secret": _base64(32)}]))
+    if not files.erasure_key.exists():
+        _write(files.erasure_key, _base64(32) + "\n")
     return files
 
 
@@ -96,6 +100,8 @@ def _coffee() -> dict[str, Any]:
     greetings = {
         "new": "{name} 您好，歡迎加入結咖啡！完成會員綁定，就能收到點數與優惠。",
         "returning": "{name}，歡迎回來！您的會員資料都還在。",
+        "linked": "{name}，會員綁定完成！想解除綁定時，隨時在這裡告訴我們。",
+        "link_failed": "這次沒有完成綁定，請從選單再試一次。",
     }
     return account | {"greetings": greetings}
 
@@ -105,6 +111,8 @@ def _repair() -> dict[str, Any]:
     greetings = {
         "new": "{name}さん、友だち追加ありがとうございます。修理のご相談はこのトークからどうぞ。",
         "returning": "{name}さん、おかえりなさい。前回のご相談の続きもこちらで承ります。",
+        "linked": "{name}さん、会員連携が完了しました。解除はいつでもこのトークでお申し付けください。",
+        "link_failed": "連携を完了できませんでした。メニューからもう一度お試しください。",
     }
     return account | {"greetings": greetings}
 

@@ -124,6 +124,7 @@ class Layout:
             "CALLBACKS_FILE": str(files.callbacks),
             "ADMIN_KEYS_FILE": str(files.admin_keys),
             "LINK_KEY_FILE": str(files.link_keys),
+            "ERASURE_KEY_FILE": str(files.erasure_key),
             "PUBLIC_URL": local_url(self.of("ingest")[0].port),
             "HOST": LOOPBACK,
             "PORT": str(replica.port),

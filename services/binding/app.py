@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 
 from prometheus_client import CollectorRegistry
-from shared.dlq import DeadLetterDesk, dead_letter_routes
 
 from services.binding.accountlinks import store as nonce_store
 from services.binding.accountlinks.api import account_link_routes
@@ -36,9 +36,11 @@ from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
 from shared.consumer import Consumer, ConsumerOptions, claims
+from shared.dlq import DeadLetterDesk, dead_letter_routes
 from shared.erasures import Erasures, load_erasure_key
 from shared.http import Application, Health
-from shared.line import LineClient
+from shared.line import builders
+from shared.line.client import LineClient
 from shared.links import LinkKeys
 from shared.mongo import Document, connect, ensure_indexes, ping, until_available
 from shared.outbox import Outbox
@@ -69,7 +71,7 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     client = connect(settings.mongo_url)
     database = client[settings.database]
     sender = Producer(settings.kafka_url, SERVICE, registry=registry)
-    line = LineClient(settings, channels, registry=registry)
+    line = LineClient(settings, channels, registry, now=now)
     erasures = Erasures(settings.kafka_url, load_erasure_key(settings.erasure_key_file))
     audit_log = audit.Audit(database, now)
 
@@ -124,6 +126,7 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     )
 
     async def before_consuming() -> None:
+        await asyncio.to_thread(builders.load)
         await until_available(partial(ensure_indexes, database, INDEXES), "indexes")
         await erasures.until_read()
 

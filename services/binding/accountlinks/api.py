@@ -18,7 +18,9 @@ from shared.auth import AdminKeys, Principal, allowed
 from shared.channels import Channels
 from shared.clock import Now
 from shared.ids import split_contact
-from shared.line import Accepted, LineClient, Rejected
+from shared.line.client import LineClient
+from shared.line.outcomes import Rejected
+from shared.line.users import LinkToken
 from shared.problems import Problem
 
 
@@ -68,12 +70,12 @@ def account_link_routes(
         if contact is None:
             raise Problem("conflict", "this member has no LINE contact")
         channel, user_id = split_contact(contact)
-        match await line.issue_link_token(channel, user_id):
-            case str(token):
+        match await line.users.issue_link_token(channel, user_id):
+            case LinkToken(token=token):
                 return LinkTokenView(contact=contact, link_token=token)
             case Rejected():
                 raise Problem("conflict", "LINE issues no link token for this contact: it is no friend of the account")
-            case Accepted() | _:
+            case _:
                 raise Problem("unavailable", "LINE does not answer now; try again in a moment")
 
     @router.post("/account-links", status_code=201)

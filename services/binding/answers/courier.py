@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -15,7 +15,10 @@ from shared.channels import Channels
 from shared.clock import Now
 from shared.events import MessageSent
 from shared.ids import split_contact, stable_uuid
-from shared.line import Accepted, LineClient, QuotaExhausted, Rejected, Unknown, text_message
+from shared.line import builders
+from shared.line.client import LineClient
+from shared.line.outcomes import Accepted, Outcome, QuotaExhausted, Rejected
+from shared.line.users import Profile
 from shared.mongo import Document
 from shared.outbox import Outbox, publication
 
@@ -44,7 +47,7 @@ class AnswerCourier:
         self._now = now
         self._count = Counter(
             "answers",
-            "Answers by purpose and end: reply, push, expired, rejected, quota, unsettled.",
+            "Answers by purpose and end: reply, push, expired, rejected, quota, unsettled, not_served.",
             ["purpose", "end"],
             registry=registry,
         )
@@ -52,13 +55,18 @@ class AnswerCourier:
     async def deliver(self, member_id: str, item: Document) -> bool:
         """Take an answer one step on; False where it must wait."""
         now = self._now()
+        if self._channels.get(split_contact(item["contact"])[0]) is None:
+            return await self._end(member_id, item, "not_served")
         if item["state"] == SENDING:
             return await self._resume(member_id, item, now)
         if expired(item, now):
             return await self._end(member_id, item, "expired")
+        text = await self._final_text(item)
         if item["state"] == PUSH:
+            if item["attempted_at"] is None and not await self._states.move(member_id, item, PUSH, now, text):
+                return False
             return await self._push(member_id, item)
-        if not await self._states.move(member_id, item, SENDING, now):
+        if not await self._states.move(member_id, item, SENDING, now, text):
             return False
         return await self._reply(member_id, item, first=True)
 
@@ -72,20 +80,23 @@ class AnswerCourier:
             return False
         return await self._reply(member_id, item, first=False)
 
-    async def _messages(self, item: Document) -> list[dict[str, Any]]:
+    async def _final_text(self, item: Document) -> str:
         channel, user_id = split_contact(item["contact"])
         text: str = item["text"]
         name = None
         if "{name}" in text:
-            profile = await self._line.profile(channel, user_id)
-            name = profile.display_name if profile else None
-        return [text_message(fill_name(text, name, self._channels[channel].language))]
+            profile = await self._line.users.profile(channel, user_id)
+            name = profile.display_name if isinstance(profile, Profile) else None
+        return fill_name(text, name, self._channels[channel].language)
 
     async def _reply(self, member_id: str, item: Document, *, first: bool) -> bool:
         channel, _ = split_contact(item["contact"])
-        messages = await self._messages(item)
-        outcome = await self._line.reply(
-            channel, item["reply_token"], messages, received_at=item["received_at"], attempted_before=not first
+        outcome = await self._line.sending.reply(
+            channel,
+            item["reply_token"],
+            [builders.text(item["text"])],
+            received_at=item["received_at"],
+            attempted_before=not first,
         )
         match outcome:
             case Accepted(request_id=request_id):
@@ -94,24 +105,22 @@ class AnswerCourier:
                 return await self._states.move(member_id, item, PUSH, None)
             case Rejected():
                 return await self._refused(member_id, item, outcome)
-            case Unknown():
-                return False
-            case _:
+            case _ if not outcome.may_have_been_accepted:
                 await self._states.move(member_id, item, NEW, None)
-                return False
+        return False
 
     async def _push(self, member_id: str, item: Document) -> bool:
         channel, user_id = split_contact(item["contact"])
-        outcome = await self._line.push(channel, user_id, await self._messages(item), send_id=item["id"])
+        messages = [builders.text(item["text"])]
+        outcome: Outcome = await self._line.sending.push(channel, user_id, messages, sent_id=item["id"])
         match outcome:
             case Accepted(request_id=request_id):
                 return await self._sent(member_id, item, "push", request_id)
             case Rejected():
                 return await self._refused(member_id, item, outcome)
-            case QuotaExhausted():
+            case QuotaExhausted(may_have_been_accepted=False):
                 return await self._end(member_id, item, "quota")
-            case _:
-                return False
+        return False
 
     async def _sent(
         self, member_id: str, item: Document, api: Literal["reply", "push"], request_id: str | None

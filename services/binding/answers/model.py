@@ -35,15 +35,19 @@ _FALLBACK_NAMES = {"zh-TW": "朋友", "ja": "お客様", "th": "คุณ", "en"
 _TEXT_LIMIT = 5000
 
 
-def greeting_item(channel: Channel, contact: Contact, event: LineEvent, *, returning: bool) -> Document | None:
-    """Return the one greeting of a follow, or None where the account has no text for it."""
+def greeting_item(channel: Channel | None, contact: Contact, event: LineEvent, *, returning: bool) -> Document | None:
+    """Return the one greeting of a follow, or None where the account is not served (any more) or has no text for it."""
+    if channel is None:
+        return None
     texts = channel.greetings
     text = (texts.returning or texts.new) if returning else texts.new
     return _item(GREETING, text, contact, event)
 
 
-def answer_item(channel: Channel, contact: Contact, event: LineEvent, purpose: str) -> Document | None:
-    """Return the answer to an account link event, or None where the account has no text for it."""
+def answer_item(channel: Channel | None, contact: Contact, event: LineEvent, purpose: str) -> Document | None:
+    """Return the answer to an account link event, or None where the account is not served or has no text for it."""
+    if channel is None:
+        return None
     text = channel.greetings.linked if purpose == LINKED else channel.greetings.link_failed
     return _item(purpose, text, contact, event)
 

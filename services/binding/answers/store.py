@@ -13,13 +13,19 @@ class AnswerStates:
     def __init__(self, members: Collection) -> None:
         self._members = members
 
-    async def move(self, member_id: str, item: Document, state: str, attempted_at: datetime | None) -> bool:
-        """Move an answer on from the state and attempt it was read in; False where someone else did."""
+    async def move(
+        self, member_id: str, item: Document, state: str, attempted_at: datetime | None, text: str | None = None
+    ) -> bool:
+        """Move an answer on from the state and attempt it was read in; False where someone else did.
+
+        `text` fixes the final text, so that every later attempt sends the same.
+        """
+        change: Document = {"state": state, "attempted_at": attempted_at} | ({"text": text} if text else {})
         as_read = {"id": item["id"], "state": item["state"], "attempted_at": item["attempted_at"]}
         result = await self._members.update_one(
             {"_id": member_id, "pending": {"$elemMatch": as_read}},
-            {"$set": {"pending.$.state": state, "pending.$.attempted_at": attempted_at}},
+            {"$set": {f"pending.$.{name}": value for name, value in change.items()}},
         )
         if result.matched_count:
-            item["state"], item["attempted_at"] = state, attempted_at
+            item.update(change)
         return bool(result.matched_count)

@@ -19,7 +19,7 @@ from services.binding.menus.model import menu_item
 from services.binding.sources.model import attribution_item
 from shared.channels import Channel, Channels
 from shared.clock import Now
-from shared.consumer import BadRecord, Record
+from shared.consumer import Record
 from shared.events import MemberLinkFailed
 from shared.ids import stable_uuid
 from shared.line_events import LineEvent
@@ -44,8 +44,6 @@ async def on_line_events(records: Sequence[Record], deps: LineEventDeps) -> None
     arrived = read_events(records)
     first = arrived[0].event
     channel = deps.channels.get(first.channel)
-    if channel is None:
-        raise BadRecord("the channel is not in CHANNELS_FILE")
     if first.kind is None:
         await _note_failed_links(arrived, deps)
     elif first.kind == "user" and first.contact is not None:
@@ -64,7 +62,7 @@ async def _note_failed_links(arrived: Sequence[Arrived], deps: LineEventDeps) ->
 
 
 async def _apply_user_events(
-    contact_id: str, arrived: Sequence[Arrived], channel: Channel, deps: LineEventDeps
+    contact_id: str, arrived: Sequence[Arrived], channel: Channel | None, deps: LineEventDeps
 ) -> None:
     links = {item.event.id: await _claim_link(item.event, contact_id, deps) for item in arrived if _links(item.event)}
 
@@ -93,7 +91,7 @@ def apply_events(
     member: Member,
     contact_id: str,
     arrived: Sequence[Arrived],
-    channel: Channel,
+    channel: Channel | None,
     links: dict[str, LinkOutcome],
     now: Now,
 ) -> Change:
@@ -116,7 +114,7 @@ def _apply(
     member: Member,
     contact: Contact,
     event: LineEvent,
-    channel: Channel,
+    channel: Channel | None,
     links: dict[str, LinkOutcome],
     now: Now,
     change: Change,
@@ -133,7 +131,7 @@ def _apply(
 
 
 def _apply_follow(
-    member: Member, contact: Contact, event: LineEvent, channel: Channel, change: Change, *, fresh: bool
+    member: Member, contact: Contact, event: LineEvent, channel: Channel | None, change: Change, *, fresh: bool
 ) -> None:
     hint = event.body.get("follow", {}).get("isUnblocked") is True
     followed = follow(member, contact, event.at, event.id, unblocked_hint=hint)
@@ -153,7 +151,7 @@ def _apply_link(
     member: Member,
     contact: Contact,
     event: LineEvent,
-    channel: Channel,
+    channel: Channel | None,
     outcome: LinkOutcome,
     change: Change,
     *,

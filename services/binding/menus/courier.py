@@ -10,7 +10,8 @@ from services.binding.members.store import MemberStore
 from services.binding.menus.model import menu_of
 from shared.channels import Channels
 from shared.ids import split_contact
-from shared.line import Accepted, LineClient, Rejected
+from shared.line.client import LineClient
+from shared.line.outcomes import Accepted, Rejected
 from shared.mongo import Document
 from shared.outbox import Outbox
 
@@ -43,9 +44,9 @@ class MenuCourier:
             return True
         menu = menu_of(self._channels[channel], bound=member.bound)
         if menu is None:
-            outcome = await self._line.unlink_rich_menu(channel, user_id)
+            outcome = await self._line.menus.unlink(channel, user_id)
         else:
-            outcome = await self._line.link_rich_menu(channel, user_id, menu)
+            outcome = await self._line.menus.link(channel, user_id, menu)
         match outcome:
             case Accepted():
                 self._count.labels("linked" if menu else "unlinked").inc()
