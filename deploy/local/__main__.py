@@ -9,11 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from deploy.local.errors import StackError
 from deploy.local.paths import Home
-from deploy.local.progress import Progress
+from deploy.local.progress import Progress, people_console
 from deploy.local.stack import Stack
 
 
@@ -24,7 +22,7 @@ def main() -> int:
     parser.add_argument("action", choices=["up", "down"])
     parser.add_argument("--dir", type=Path, required=True, help="folder for data, logs and addresses")
     arguments = parser.parse_args()
-    progress = Progress(Console(stderr=True, highlight=False, soft_wrap=True))
+    progress = Progress(people_console(stderr=True))
     stack = Stack(Home(arguments.dir.resolve()), progress, anywhere=True)
     try:
         if arguments.action == "down":

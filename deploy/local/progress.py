@@ -11,13 +11,22 @@ from rich.console import Console
 from rich.status import Status
 
 SAME_STEP_SECONDS = 10.0
+NO_TERMINAL_WIDTH = 180
+
+
+def people_console(stderr: bool = False) -> Console:
+    """Return a console for people: as wide as the terminal, wide enough for a table where there is none."""
+    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    if not console.is_terminal:
+        console.width = NO_TERMINAL_WIDTH
+    return console
 
 
 class Progress:
     """Tells steps as they go on (`step`) and facts that stay on the screen (`done`)."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or people_console()
         self._moving = self.console.is_terminal and os.environ.get("CI") != "true"
         self._status: Status | None = None
         self._last = ("", 0.0)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from deploy.local.programs import SERVICES
 from deploy.local.progress import Progress
 from deploy.local.server_commands import ServerCommand, kafka_command, mongo_command
 from deploy.local.servers import given
-from deploy.local.supervision import Supervisor
+from deploy.local.supervision import State, Supervisor
+from shared.settings import BAD_SETTINGS_EXIT
 
 SERVER_SECONDS = 120.0
 READY_SECONDS = 90.0
 TOPICS_SECONDS = 120
-BAD_SETTINGS_EXIT = 2
 ENDED_TOO_OFTEN = 3
+POLL_SECONDS = 0.2
 
 
 class Stack:
@@ -117,50 +119,65 @@ class Stack:
         return layout
 
     def _start_servers(self, layout: Layout) -> None:
-        names = [server.name for server in layout.servers]
-        fresh = set(names) - self._running()
-        self.supervisor.start(fresh)
+        answers = {server.name: server.accepts for server in layout.servers}
+        fresh = self._start(answers, SERVER_SECONDS, "accept")
         for server in layout.servers:
-            self._progress.step(f"waiting for {server.name} to accept")
-            self._wait(server.name, server.accepts, SERVER_SECONDS)
             if server.name in fresh:
                 self._progress.done(f"{server.name} accepts on {server.url}")
 
     def _start_services(self, layout: Layout) -> None:
-        answers: dict[str, Probe] = {"simulator": lambda: probes.http_ok(layout.line["phone"])}
-        for replica in layout.replicas:
-            ready = replica.addresses["ops"] + "/health/ready"
-            answers[replica.name] = lambda url=ready: probes.http_ok(url)  # type: ignore[misc]
-        fresh = set(answers) - self._running()
-        self.supervisor.start(fresh)
-        for name, probe in answers.items():
-            self._progress.step(f"waiting for {name} to be ready")
-            self._wait(name, probe, READY_SECONDS)
+        answers = {"simulator": _ready(layout.line["api"])}
+        answers |= {replica.name: _ready(replica.addresses["ops"]) for replica in layout.replicas}
+        fresh = self._start(answers, READY_SECONDS, "be ready")
         if fresh:
             self._progress.done(f"ready: {', '.join(name for name in answers if name in fresh)}")
 
-    def _wait(self, name: str, probe: Probe, seconds: float) -> None:
-        before = self.supervisor.states()[name].deaths
-        try:
-            probes.wait_for(probe, seconds, name, lambda: self._in_vain(name, before))
-        except StackError as error:
-            self.supervisor.stop([name])
-            log = self.home.log(name)
-            raise StackError(f"{error}\n{last_lines(log)}\n  whole log: {log}") from None
+    def _start(self, answers: Mapping[str, Probe], seconds: float, what: str) -> set[str]:
+        """Start what does not run and wait for all; return what was started."""
+        before = self.supervisor.states()
+        fresh = {name for name in answers if not before[name].up}
+        self.supervisor.start(fresh)
+        waiting, until = dict(answers), time.monotonic() + seconds
+        while waiting:
+            reasons = {name: reason for name, probe in waiting.items() if (reason := probe()) is not None}
+            waiting = {name: answers[name] for name in reasons}
+            failed = self._failed(waiting, before)
+            if waiting and not failed and time.monotonic() > until:
+                failed = {name: f"is not ready after {seconds:.0f} s: {reason}" for name, reason in reasons.items()}
+            if failed:
+                self.supervisor.stop(failed)
+                raise StackError("\n\n".join(self._obituary(name, why) for name, why in failed.items()))
+            if waiting:
+                self._progress.step(f"waiting for {', '.join(waiting)} to {what}")
+                time.sleep(POLL_SECONDS)
+        return fresh
 
-    def _in_vain(self, name: str, deaths_before: int) -> str | None:
-        state = self.supervisor.states()[name]
-        if state.state in {"BACKOFF", "EXITED", "FATAL"} and state.exit_status == BAD_SETTINGS_EXIT:
-            return "does not start: its settings are wrong"
-        deaths = state.deaths - deaths_before
-        if deaths >= ENDED_TOO_OFTEN:
-            return f"ended {deaths} times in a row, last with status {state.exit_status}"
-        return None if state.wanted else f"is not running ({state.state.lower()})"
+    def _failed(self, names: Iterable[str], before: Mapping[str, State]) -> dict[str, str]:
+        states = self.supervisor.states()
+        found = {name: _in_vain(states[name], states[name].deaths - before[name].deaths) for name in names}
+        return {name: why for name, why in found.items() if why is not None}
+
+    def _obituary(self, name: str, why: str) -> str:
+        log = self.home.log(name)
+        return f"{name} {why}\n{last_lines(log)}\n  whole log: {log}"
 
     def _write_facts(self, layout: Layout) -> None:
         draft = self.home.stack_file.with_suffix(".draft")
         draft.write_text(json.dumps(layout.facts(), indent=2) + "\n", encoding="utf-8")
         draft.replace(self.home.stack_file)
+
+
+def _ready(base_url: str) -> Probe:
+    return lambda: probes.http_ok(base_url + "/health/ready")
+
+
+def _in_vain(state: State, deaths: int) -> str | None:
+    """Say why waiting for a process that has died so many times meanwhile is in vain, or None while there is hope."""
+    if deaths and state.last_death == f"exit status {BAD_SETTINGS_EXIT}":
+        return "does not start, its settings are wrong:"
+    if deaths >= ENDED_TOO_OFTEN:
+        return f"ended {deaths} times in a row, last: {state.last_death}"
+    return None if state.wanted else f"is not running ({state.state.lower()})"
 
 
 def _wanted(counts: Mapping[str, int], running: Iterable[str]) -> dict[str, int]:

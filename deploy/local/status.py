@@ -40,7 +40,7 @@ def _answers(facts: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
     yield "kafka", facts["kafka"], probes.kafka_accepts(facts["kafka"])
     yield "mongo", facts["mongo"], probes.mongo_accepts(facts["mongo"])
     if "line" in facts:
-        yield "simulator", facts["line"]["api"], probes.http_ok(facts["line"]["phone"])
+        yield "simulator", facts["line"]["api"], _readable(probes.http_ok(facts["line"]["api"] + "/health/ready"))
     for service, replicas in facts.get("replicas", {}).items():
         for number, addresses in enumerate(replicas, 1):
             address = next(url for what, url in addresses.items() if what != "ops")
@@ -68,7 +68,8 @@ def lag_rows(facts: dict[str, Any]) -> list[Lag] | str:
 
 def show(console: Console, rows: list[Row], lags: list[Lag] | str) -> None:
     """Print both tables."""
-    table = Table("process", "state", "pid", "up", "address", "ready", "restarts", box=None, pad_edge=False)
+    table = Table("process", "state", "pid", "up", "address", "restarts", "ready", box=None, pad_edge=False)
+    table.columns[4].overflow = table.columns[6].overflow = "fold"
     for row in rows:
         state = row.state
         ready = "yes" if row.problem is None else f"no: {row.problem[:REASON_LENGTH]}"
@@ -78,8 +79,8 @@ def show(console: Console, rows: list[Row], lags: list[Lag] | str) -> None:
             str(state.pid or "-") if state else "-",
             _duration(state.seconds_up) if state else "-",
             row.address,
-            ready,
             str(state.deaths) if state else "-",
+            ready,
             style=None if row.problem is None else "red",
         )
     console.print(table)

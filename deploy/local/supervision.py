@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,8 @@ from deploy.local.paths import CHECKOUT, Home
 START_SECONDS = 15.0
 ALREADY = {60, 70}
 """Supervisor's faults ALREADY_STARTED and NOT_RUNNING: what was asked is so."""
-RUNNING_STATES = {"STARTING", "RUNNING", "BACKOFF"}
+UP_STATES = {"STARTING", "RUNNING"}
+WANTED_STATES = {*UP_STATES, "BACKOFF"}
 
 HEAD = """\
 [supervisord]
@@ -73,19 +75,28 @@ class Program:
 
 @dataclass(frozen=True)
 class State:
-    """What the supervisor knows of a process. `deaths`: how often it ended by itself since the stack came up."""
+    """What the supervisor knows of a process.
+
+    `deaths`: how often it ended by itself since the stack came up; `last_death` as supervisor words it
+    ("exit status 2", "terminated by SIGKILL").
+    """
 
     name: str
     state: str
     pid: int | None
-    exit_status: int | None
     seconds_up: int
     deaths: int
+    last_death: str | None
 
     @property
     def wanted(self) -> bool:
-        """Whether it runs or is being brought back."""
-        return self.state in RUNNING_STATES
+        """Whether it runs or is to be brought back."""
+        return self.state in WANTED_STATES
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs, as far as the supervisor knows."""
+        return self.state in UP_STATES
 
 
 def _escape(text: str) -> str:
@@ -179,21 +190,25 @@ class Supervisor:
                 name=info["name"],
                 state=info["statename"],
                 pid=info["pid"] or None,
-                exit_status=info["exitstatus"] if info["stop"] else None,
                 seconds_up=max(0, info["now"] - info["start"]) if info["pid"] else 0,
-                deaths=deaths.get(info["name"], 0),
+                deaths=len(deaths[info["name"]]),
+                last_death=deaths[info["name"]][-1] if deaths[info["name"]] else None,
             )
             for info in self._ask("getAllProcessInfo")
         }
 
-    def _deaths(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for name in re.findall(r"exited: (\S+) \(", self._log.read_text(encoding="utf-8", errors="replace")):
-            counts[name] = counts.get(name, 0) + 1
-        return counts
+    def _deaths(self) -> dict[str, list[str]]:
+        """Read from the supervisor's log how each process ended by itself, in order."""
+        found: dict[str, list[str]] = defaultdict(list)
+        text = self._log.read_text(encoding="utf-8", errors="replace")
+        for name, how in re.findall(r"exited: (\S+) \(([^;)]*)", text):
+            found[name].append(how)
+        return found
 
-    def start(self, names: Iterable[str]) -> None:
-        """Start those processes that do not run; does not wait for them."""
+    def start(self, names: Collection[str]) -> None:
+        """Start those processes that do not run, without waiting for them; one that waits to be retried starts now."""
+        states = self.states()
+        self.stop(name for name in names if states[name].state == "BACKOFF")
         for name in names:
             self._switch("startProcess", name)
 
@@ -202,7 +217,7 @@ class Supervisor:
         names = list(names)
         for name in names:
             self._switch("stopProcess", name)
-        while any(self._ask("getProcessInfo", name)["statename"] in {*RUNNING_STATES, "STOPPING"} for name in names):
+        while any(self._ask("getProcessInfo", name)["statename"] in {*WANTED_STATES, "STOPPING"} for name in names):
             time.sleep(0.1)
 
     def _switch(self, method: str, name: str) -> None:

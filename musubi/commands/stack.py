@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from deploy.local import compose
 from deploy.local.addresses import show_addresses
 from deploy.local.logs import log_files, show_logs
 from deploy.local.paths import DEFAULT_HOME, Home
 from deploy.local.programs import SERVICE_NAMES
-from deploy.local.progress import Progress
+from deploy.local.progress import Progress, people_console
 from deploy.local.stack import Stack, stack_facts
 from deploy.local.status import lag_rows, process_rows, show
 from deploy.local.story import play_once
@@ -83,7 +82,7 @@ def status() -> None:
         raise typer.Exit(compose.compose("ps"))
     facts = stack_facts(HOME.stack_file)
     rows, lags = process_rows(HOME, facts), lag_rows(facts)
-    show(Console(highlight=False, soft_wrap=True), rows, lags)
+    show(people_console(), rows, lags)
     if isinstance(lags, str) or any(row.problem is not None for row in rows):
         raise typer.Exit(1)
 
@@ -96,6 +95,6 @@ def logs(
     """Show the logs of all processes, or of one service."""
     if compose.wanted():
         raise typer.Exit(compose.compose("logs", "--tail", str(lines), *([service] if service else [])))
-    console = Console(highlight=False, soft_wrap=True)
+    console = people_console()
     files = log_files(HOME, service)
     show_logs(files, lines, console.is_terminal if follow is None else follow, lambda line: console.out(line))
