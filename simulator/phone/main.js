@@ -62,6 +62,7 @@ function keepEnd() {
 
 function showLine(line) {
   const chat = $("chat");
+  if (chat.querySelector(`[data-id="${line.id}"]`)) return;
   chat.querySelector(".empty")?.remove();
   const mine = line.from !== "bot";
   const sender = !mine && line.message.sender?.name;
@@ -132,24 +133,40 @@ function hear(news) {
   }
 }
 
-async function openChat(userId) {
+/** Open a chat: listen first, then read what stands in it, so that nothing falls between; again after each break. */
+function openChat(userId) {
   state.stream?.close();
-  state.menuId = undefined;
   document.cookie = `sim_user=${userId}; path=/; samesite=lax`;
-  const user = await control(`/users/${state.slug}/${userId}`);
-  state.user = user;
   location.hash = `${state.slug}/${userId}`;
+  const stream = new EventSource(`/control/${state.slug}/stream/${userId}`);
+  state.stream = stream;
+  let early = [];
+  stream.onmessage = (event) => (early ? early.push(event) : hear(JSON.parse(event.data)));
+  stream.onopen = async () => {
+    early = [];
+    const user = await control(`/users/${state.slug}/${userId}`);
+    if (state.stream !== stream) return;
+    await showChat(user);
+    const missed = early;
+    early = null;
+    missed.forEach((event) => hear(JSON.parse(event.data)));
+  };
+  stream.onerror = () => { if (state.stream === stream) $("chat-sub").textContent = "Connecting again"; };
+}
+
+async function showChat(user) {
+  state.user = user;
+  state.menuId = undefined;
   $("chat").replaceChildren();
   $("quick").hidden = true;
   showState(user.state);
-  if (!user.chat.length) $("chat").append(h("p", { class: "empty" }, user.state === "stranger" ? "Add the account as a friend, or just write." : "No messages yet. Say hello."));
+  const hint = user.state === "stranger" ? "Add the account as a friend, or just write." : "No messages yet. Say hello.";
+  if (!user.chat.length) $("chat").append(h("p", { class: "empty" }, hint));
   user.chat.forEach(showLine);
-  await showMenu(user.rich_menu.effective);
-  state.stream = new EventSource(`/control/${state.slug}/stream/${userId}`);
-  state.stream.onmessage = (event) => hear(JSON.parse(event.data));
-  document.querySelectorAll("#user-list button").forEach((button) => button.setAttribute("aria-current", String(button.dataset.user === userId)));
-  document.querySelector(`[data-user="${userId}"]`)?.scrollIntoView({ block: "nearest" });
+  document.querySelectorAll("#user-list button").forEach((button) => button.setAttribute("aria-current", String(button.dataset.user === user.userId)));
+  document.querySelector(`[data-user="${user.userId}"]`)?.scrollIntoView({ block: "nearest" });
   $("people").classList.remove("open");
+  await showMenu(user.rich_menu.effective);
   control(`${path()}/seen`, "POST", {});
 }
 
@@ -168,7 +185,7 @@ async function chooseAccount(slug) {
   $("account").value = slug;
   $("chat-title").textContent = account.name;
   const people = await listUsers();
-  if (state.user) await openChat(state.user.userId);
+  if (state.user) openChat(state.user.userId);
   return people;
 }
 
@@ -201,7 +218,7 @@ function listen() {
     const made = await control("/users", "POST", name ? { name } : { count: 1 });
     $("new-name").value = "";
     await listUsers();
-    await openChat(made.user_ids[0]);
+    openChat(made.user_ids[0]);
   });
   $("composer").addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -251,7 +268,7 @@ async function start() {
   const known = state.accounts.some((account) => account.slug === slug) ? slug : state.accounts[0]?.slug;
   if (!known) { toast("The channels file names no account"); return; }
   const people = await chooseAccount(known);
-  if (userId && people.some((person) => person.userId === userId)) await openChat(userId);
+  if (userId && people.some((person) => person.userId === userId)) openChat(userId);
   else $("chat").append(h("p", { class: "empty" }, "Pick a person on the left, or make one."));
   startPanel(() => state.slug);
 }
