@@ -1,0 +1,83 @@
+"""Reports as CSV: UTF-8 with BOM, a row a bucket (or a bucket and kind, link, source), each with source and as-of.
+
+Spreadsheets run a cell that begins with certain characters as a formula, so texts that do are quoted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.insights.reports import model
+
+BOM = "\ufeff"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+_Row = dict[str, Any]
+_NO_MESSAGE = model.KindCount(direction="in", chat="user", kind="text")
+_NO_CLICK = model.LinkCount(link="")
+
+
+def to_csv(report: model.Report[Any, Any]) -> bytes:
+    """Return a report's items as CSV; a bucket in which nothing happened is a row of zeros."""
+    rows = [row for item in report.items for row in _rows(item, report.sources)]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    return (BOM + text.getvalue()).encode()
+
+
+def cell(value: object) -> object:
+    """Return what stands in a cell: nothing for null, RFC 3339 for times, texts made harmless."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def _rows(item: model.Model, sources: Mapping[str, model.Origin]) -> Iterator[_Row]:
+    match item:
+        case model.MessagesItem():
+            for kind in item.kinds or [_NO_MESSAGE]:
+                yield (
+                    _when(item)
+                    | dict(kind)
+                    | _origin(["received" if kind.direction == "in" else "sent_calls"], sources)
+                )
+        case model.ClicksItem():
+            for link in item.links or [_NO_CLICK]:
+                yield _when(item) | dict(link) | _origin(["clicks"], sources)
+        case model.SourcesItem():
+            unknown = model.SourceCount(source="(unknown)", attributed=item.unknown)
+            for entry in [*item.sources, unknown]:
+                # The column `source` says where the numbers come from.
+                counts = dict(entry)
+                named = {"add_friend_source": counts.pop("source")} | counts
+                yield _when(item) | named | _origin(["attributed", "source_hits"], sources)
+        case model.BucketItem():
+            yield dict(item) | _origin([name for name in dict(item) if name in sources], sources)
+        case _:
+            yield dict(item)
+
+
+def _when(item: model.BucketItem) -> _Row:
+    return {"start": item.start, "label": item.label}
+
+
+def _origin(measures: Sequence[str], sources: Mapping[str, model.Origin]) -> _Row:
+    """Return the source and as-of columns: one source, or each of several with the numbers it gives."""
+    by_source: dict[str, list[str]] = {}
+    for name in measures:
+        by_source.setdefault(sources[name].source, []).append(name)
+    several = "; ".join(f"{source} ({', '.join(names)})" for source, names in by_source.items())
+    return {
+        "source": next(iter(by_source)) if len(by_source) == 1 else several,
+        "as_of": model.newest_of({name: sources[name] for name in measures}),
+    }
