@@ -96,7 +96,8 @@ def prepare_narrowcast(
         ValueError: the number of messages is not allowed.
     """
     body = _content(messages, None, notification_disabled)
-    chosen = {"recipient": recipient, "filter": demographic and {"demographic": demographic}, "limit": limit}
+    narrowed = None if demographic is None else {"demographic": demographic}
+    chosen = {"recipient": recipient, "filter": narrowed, "limit": limit}
     body |= {name: value for name, value in chosen.items() if value is not None}
     return PreparedCall("narrowcast", channel, retry_key(sent_id), orjson.dumps(body))
 

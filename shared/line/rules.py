@@ -131,7 +131,7 @@ def items(rule: Rule, least: int, most: int | None) -> Rule:
 
 
 def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = None) -> Rule:
-    """Return a rule for an object; members it does not name are LINE's business, null counts as absent."""
+    """Return a rule for an object; members it does not name are LINE's business."""
     known = {**required, **(optional or {})}
 
     def check(value: Any, at: Spot) -> Iterator[Problem]:
@@ -142,11 +142,12 @@ def fields(required: Mapping[str, Rule], optional: Mapping[str, Rule] | None = N
             yield at.problem("is nested too deeply")
             return
         for name, rule in known.items():
-            member = value.get(name)
-            if member is not None:
-                yield from rule(member, at.child(name))
+            if value.get(name) is not None:
+                yield from rule(value[name], at.child(name))
             elif name in required:
                 yield at.child(name).problem("is required")
+            elif name in value:
+                yield at.child(name).problem("must be left out instead of null")
 
     return check
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,8 @@ from shared.line.client import LineClient
 from shared.line.transport import Patience
 from shared.settings import LineSettings
 
-SWIFT = Patience(attempts=3, within=3.0, attempt=0.3, connect=0.3, backoff=0.005, most_backoff=0.02)
+SWIFT = Patience(attempts=3, within=20.0, attempt=5.0, connect=5.0, backoff=0.005, most_backoff=0.02)
+HASTY = replace(SWIFT, attempt=0.3)
 
 
 @dataclass
@@ -157,6 +158,14 @@ async def line(
 ) -> AsyncIterator[LineClient]:
     settings = LineSettings(line_api_url=fake_line.url, line_data_url=fake_line.url)
     async with LineClient(settings, channels, registry, patience=SWIFT, now=clock) as client:
+        yield client
+
+
+@pytest.fixture
+async def hasty(fake_line: FakeLine, channels: Channels, clock: FakeClock) -> AsyncIterator[LineClient]:
+    """A client for tests in which the server hangs: it gives an attempt 0.3 s."""
+    settings = LineSettings(line_api_url=fake_line.url, line_data_url=fake_line.url)
+    async with LineClient(settings, channels, CollectorRegistry(), patience=HASTY, now=clock) as client:
         yield client
 
 

@@ -83,10 +83,10 @@ async def test_server_errors_after_all_attempts_are_unknown(
 
 @pytest.mark.parametrize(("kind", "reason"), [("hang", "timeout"), ("reset", "connection_lost")])
 async def test_no_answer_after_all_attempts_is_unknown(
-    line: LineClient, fake_line: Any, reply: Any, kind: str, reason: str
+    hasty: LineClient, fake_line: Any, reply: Any, kind: str, reason: str
 ) -> None:
     fake_line.answers(reply(kind=kind))
-    outcome = await line.sending.push("north", USER, HELLO, sent_id="s1")
+    outcome = await hasty.sending.push("north", USER, HELLO, sent_id="s1")
     assert isinstance(outcome, Unknown)
     assert (outcome.reason, outcome.may_have_been_accepted) == (reason, True)
     assert len(fake_line.got) == 3

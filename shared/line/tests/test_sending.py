@@ -56,10 +56,10 @@ async def test_a_silent_send_says_so(line: LineClient, fake_line: Any) -> None:
     assert fake_line.got[0].json()["notificationDisabled"] is True
 
 
-async def test_accepted_then_no_answer_then_409_is_accepted_once(line: LineClient, fake_line: Any, reply: Any) -> None:
+async def test_accepted_then_no_answer_then_409_is_accepted_once(hasty: LineClient, fake_line: Any, reply: Any) -> None:
     already = {"message": "The retry key is already accepted", "sentMessages": [{"id": "9", "quoteToken": "q"}]}
     fake_line.answers(reply(kind="hang"), reply(409, already, x_line_accepted_request_id="req-0"))
-    outcome = await line.sending.push("north", USER, HELLO, sent_id="a")
+    outcome = await hasty.sending.push("north", USER, HELLO, sent_id="a")
     assert outcome == Accepted("req-0", (SentMessage("9", "q"),), duplicate=True)
 
 
@@ -76,10 +76,10 @@ async def test_409_where_no_retry_key_was_sent_is_refused(line: LineClient, fake
 
 @pytest.mark.parametrize("first", ["hang", "reset", "500"])
 async def test_a_retry_sends_the_same_bytes_under_the_same_key(
-    line: LineClient, fake_line: Any, reply: Any, first: str
+    hasty: LineClient, fake_line: Any, reply: Any, first: str
 ) -> None:
     fake_line.answers(reply(500) if first == "500" else reply(kind=first), reply())
-    assert isinstance(await line.sending.push("north", USER, HELLO, sent_id="a"), Accepted)
+    assert isinstance(await hasty.sending.push("north", USER, HELLO, sent_id="a"), Accepted)
     one, two = fake_line.got
     assert one.body == two.body
     assert one.headers["x-line-retry-key"] == two.headers["x-line-retry-key"]
@@ -120,10 +120,10 @@ async def test_after_24_hours_an_unknown_send_is_not_sent_again(
     ],
 )
 async def test_a_refusal_after_an_attempt_without_answer_keeps_the_doubt(
-    line: LineClient, fake_line: Any, reply: Any, status: int, message: str, expected: Any
+    hasty: LineClient, fake_line: Any, reply: Any, status: int, message: str, expected: Any
 ) -> None:
     fake_line.answers(reply(kind="hang"), reply(status, {"message": message}))
-    assert await line.sending.push("north", USER, HELLO, sent_id="a") == expected
+    assert await hasty.sending.push("north", USER, HELLO, sent_id="a") == expected
 
 
 async def test_rate_limits_and_refusals_are_not_retried_by_the_client(
@@ -224,10 +224,10 @@ async def test_a_first_reply_refused_for_its_token_was_not_delivered(
 
 @pytest.mark.parametrize("first", ["hang", "reset", "500"])
 async def test_a_used_token_after_an_attempt_without_answer_means_delivered(
-    line: LineClient, fake_line: Any, reply: Any, clock: Any, first: str
+    hasty: LineClient, fake_line: Any, reply: Any, clock: Any, first: str
 ) -> None:
     fake_line.answers(reply(500) if first == "500" else reply(kind=first), reply(400, USED_TOKEN))
-    outcome = await line.sending.reply("north", "token", HELLO, received_at=clock.now)
+    outcome = await hasty.sending.reply("north", "token", HELLO, received_at=clock.now)
     assert outcome == Accepted(duplicate=True)
     assert fake_line.got[0].body == fake_line.got[1].body
 
