@@ -40,9 +40,24 @@ async function pickTime(action) {
   if (dialog.returnValue === "ok" && field.value) await send("postback", { data: action.data, params: { [action.mode]: field.value } });
 }
 
+let pagesLoaded = 0;
+let leadsToAddFriend = false;
+const isAddFriend = (url) => url.hostname === "line.me" && url.pathname.startsWith("/R/ti/p/");
+
+/** Stand in for LINE's add-friend screen, which a source link leads to. */
+function offerFriend() {
+  closePage();
+  if (state.user.state === "friend") { toast(`${$("chat-title").textContent} is a friend already`); return; }
+  toast("LINE asks here whether to add the account as a friend");
+  $("friend").focus();
+}
+
 function openPage(address) {
   const url = new URL(address, location.href);
   if (url.protocol !== "http:" && url.protocol !== "https:") { toast(`The phone would open ${address}`); return; }
+  if (isAddFriend(url)) { offerFriend(); return; }
+  pagesLoaded = 0;
+  leadsToAddFriend = /^\/(s|liff)\//.test(url.pathname);
   $("sheet-url").textContent = url.href;
   $("sheet-out").href = url.href;
   $("sheet-frame").src = url.href;
@@ -252,6 +267,17 @@ function listen() {
     if (link) { event.preventDefault(); openPage(link.dataset.link); }
   });
   $("sheet-close").addEventListener("click", closePage);
+  $("sheet-frame").addEventListener("load", () => {
+    if ($("sheet").hidden || !leadsToAddFriend) return;
+    pagesLoaded += 1;
+    if (pagesLoaded === 2) offerFriend();
+  });
+  $("visit").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!state.user) { toast("Pick or make a person first"); return; }
+    $("panel").classList.remove("open");
+    openPage($("visit-url").value);
+  });
   window.addEventListener("message", (event) => { if (event.data?.sim === "close") closePage(); });
   window.addEventListener("keydown", (event) => { if (event.key === "Escape" && !$("sheet").hidden) closePage(); });
   for (const side of ["people", "panel"]) {

@@ -201,6 +201,22 @@ async def test_a_fault_is_switched_on_and_off_from_the_bench(stand: Stand, brows
     assert errors == []
 
 
+async def test_a_source_link_ends_where_line_asks_to_add_the_account(
+    stand: Stand, browser: Browser, errors: list[str]
+) -> None:
+    page = await open_phone(browser, stand, errors, DESKTOP)
+    await make_person(page, "新朋友", narrow=False)
+    await page.get_by_label("Address").fill(f"{stand.url}/liff/2000000001-cafeliff?code=poster")
+    await page.get_by_role("button", name="Open", exact=True).click()
+    frame = page.frame_locator("#sheet-frame")
+    await expect(frame.locator("body")).to_contain_text("page /liff/source?code=poster")
+    await page.evaluate("document.getElementById('sheet-frame').src = '/health/live'")
+    await expect(page.locator("#sheet")).to_be_hidden()
+    await expect(page.locator("#friend")).to_be_focused()
+    await page.close()
+    assert errors == []
+
+
 LIFF_APP = """<!doctype html><script src="{sim}/liff-sdk.js"></script><p id="out">…</p><script>
 liff.init({{ liffId: "2000000001-cafeliff" }}).then(async () => {{
   const profile = await liff.getProfile();
