@@ -5,8 +5,6 @@ original coordinates, so that its claim lets it pass; at most once unless forced
 effect.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated

@@ -148,7 +148,9 @@ class Outbox:
     async def replace(self, document_id: str, item_id: str, successor: Document) -> bool:
         """Turn an item into another in its place; False where it has left the list already."""
         where = {"_id": document_id, "pending.id": item_id}
-        return bool((await self._documents.update_one(where, {"$set": {"pending.$": successor}})).matched_count)
+        change = {"$set": {"pending.$[item]": successor}}
+        result = await self._documents.update_one(where, change, array_filters=[{"item.id": item_id}])
+        return bool(result.matched_count)
 
     async def _settle(self, document_id: str) -> None:
         await self._documents.update_one({"_id": document_id, "pending": []}, {"$unset": {"pending_since": ""}})

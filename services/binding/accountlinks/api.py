@@ -1,7 +1,5 @@
 """Account link for the shop's site (line-platform §7.1): link tokens for members, nonces for logged-in customers."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode

@@ -24,7 +24,8 @@ class AnswerStates:
         as_read = {"id": item["id"], "state": item["state"], "attempted_at": item["attempted_at"]}
         result = await self._members.update_one(
             {"_id": member_id, "pending": {"$elemMatch": as_read}},
-            {"$set": {f"pending.$.{name}": value for name, value in change.items()}},
+            {"$set": {f"pending.$[item].{name}": value for name, value in change.items()}},
+            array_filters=[{"item.id": item["id"]}],
         )
         if result.matched_count:
             item.update(change)

@@ -1,7 +1,5 @@
 """The open API for the customer key (features F45, F46, F51): PUT, GET, DELETE, with history."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Making links for a shop to use: tracked ones, and those of its add-friend sources (features F4, F6)."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 

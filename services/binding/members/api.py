@@ -1,7 +1,5 @@
 """Routes for staff: members and erasure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Annotated
 
