@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import socket
@@ -52,7 +53,8 @@ class Ports:
         remembered = self._chosen.get(name)
         if remembered is not None and (running or is_free(remembered)):
             return remembered
-        wanted = remembered or default
+        others = set(self._chosen.values())
+        wanted = remembered or next(port for port in itertools.count(default) if port not in others)
         port = free_port(set(self._chosen.values())) if self._anywhere else self._next_free(default)
         if not self._anywhere and port != wanted:
             self.moved[name] = (wanted, port)

@@ -21,6 +21,9 @@ from deploy.local.errors import StackError
 TIMEOUT_SECONDS = 3.0
 POLL_SECONDS = 0.2
 
+# The stack is on the loopback: a proxy set in the environment is not for it.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 Probe = Callable[[], str | None]
 
 
@@ -82,7 +85,7 @@ async def _kafka_metadata(url: str) -> str | None:
 def http_ok(url: str) -> str | None:
     """Ask an HTTP address; any 2xx is yes, else the status with the start of what it says."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS):
+        with DIRECT.open(url, timeout=TIMEOUT_SECONDS):
             return None
     except urllib.error.HTTPError as error:
         with error:

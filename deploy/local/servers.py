@@ -21,6 +21,7 @@ from deploy.local.ports import Ports
 from deploy.local.server_commands import START_SECONDS, ServerCommand, kafka_command, mongo_command
 
 STOP_SECONDS = 20.0
+GIVEN_SECONDS = 10.0
 
 
 class Reaper:
@@ -155,7 +156,7 @@ def given(variable: str, accepts: Callable[[str], str | None]) -> str | None:
     if not url:
         return None
     try:
-        probes.wait_for(lambda: accepts(url), 10, variable)
+        probes.wait_for(lambda: accepts(url), GIVEN_SECONDS, variable)
     except StackError as error:
         raise StackError(f"the server that {variable} names does not answer. {error}") from None
     return url

@@ -110,7 +110,8 @@ def _section(home: Home, program: Program) -> str:
         command=_escape(shlex.join(program.command)),
         environment=_escape(environment),
         stop_seconds=program.stop_seconds,
-        log=_escape(str(home.log(program.name))),
+        # Supervisor expands the path of a program's log twice.
+        log=_escape(_escape(str(home.log(program.name)))),
         priority=program.priority,
     )
 
