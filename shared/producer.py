@@ -37,6 +37,8 @@ MAX_RECORD_BYTES = 2_000_000
 """Just under the topics' `max.message.bytes`: a refused batch costs the client its sequence, so none may be refused."""
 BATCH_BYTES = 256 * 1024
 REQUEST_SECONDS = 10.0
+START_SECONDS = 30.0
+"""Longer than a broker that does not answer takes to be noticed: giving up sooner leaves a connection open."""
 STALL_SECONDS = 30.0
 ALIVE_SECONDS = 5.0
 PROBE_SECONDS = 1.5
@@ -139,12 +141,15 @@ class _Session:
                 self._on_settled(unsent, BrokerUnavailable("the connection was given up"))
 
     async def stop(self, seconds: float) -> None:
-        """Close the client of an abandoned session within a time."""
+        """Close the client of an abandoned session, giving its requests under way `seconds` to end."""
         sender = self.client._sender.sender_task
-        if sender is not None:
-            sender.cancel()
+        # stop() would cancel the sender a second time, be cancelled by that itself and leave connections open.
+        for patience in (seconds, 1.0):
+            if sender is not None and not sender.done():
+                sender.cancel()
+                await asyncio.wait({sender}, timeout=patience)
         with contextlib.suppress(*_TROUBLE):
-            await asyncio.wait_for(self.client.stop(), seconds)
+            await asyncio.wait_for(self.client.stop(), 1.0)
 
     def _settled(self, batch: Batch, error: Exception | None) -> None:
         if error is None:
@@ -173,7 +178,7 @@ class Producer:
         self._max_records, self._max_bytes = max_records, max_bytes
         self._records = self._bytes = 0
         self._session: _Session | None = None
-        self._connected = asyncio.Event()
+        self._tried = asyncio.Event()
         self._trouble: str | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -198,9 +203,9 @@ class Producer:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait({self._supervisor})
-        self._retire()
+        self._retire(max(0.0, deadline - time.monotonic() - 1))
         if self._leftovers:
-            await asyncio.wait(self._leftovers, timeout=max(1.0, deadline - time.monotonic()))
+            await asyncio.wait(self._leftovers, timeout=max(2.0, deadline - time.monotonic()))
 
     async def send_all(self, records: Sequence[Record], timeout: float) -> None:
         """Publish records, in order within a key, and return when the broker has acknowledged all of them.
@@ -260,10 +265,10 @@ class Producer:
                 if self._session is None:
                     if self._closing or self._trouble is not None:
                         raise BrokerUnavailable(self._trouble or "closing")
-                    await self._connected.wait()
+                    await self._tried.wait()
                 session = self._session
                 if self._closing or session is None:
-                    raise BrokerUnavailable("closing")
+                    raise BrokerUnavailable(self._trouble or "closing")
                 await session.learn(topics)
                 return session
         except BrokerUnavailable:
@@ -312,11 +317,11 @@ class Producer:
                 continue
             pause = 0.1
             self._session, self._trouble = session, None
-            self._connected.set()
+            self._tried.set()
             logger.info("connected to Kafka")
             await self._watch(session)
             self._metrics.restarts.inc()
-            self._retire()
+            self._retire(REQUEST_SECONDS + 1)
 
     async def _connect(self) -> _Session | None:
         client = AIOKafkaProducer(
@@ -330,11 +335,12 @@ class Producer:
         )
         session = _Session(client, self._on_settled)
         try:
-            await asyncio.wait_for(client.start(), REQUEST_SECONDS)
+            await asyncio.wait_for(client.start(), START_SECONDS)
         except _TROUBLE as error:
             if self._trouble is None:
                 logger.warning("Kafka cannot be reached", extra={"error": error.__class__.__name__})
             self._trouble = "the broker cannot be reached"
+            self._tried.set()
             await session.stop(1.0)
             return None
         except asyncio.CancelledError:
@@ -350,13 +356,13 @@ class Producer:
                 logger.warning("no acknowledgement, reconnecting", extra={"seconds": round(waited)})
                 return
 
-    def _retire(self) -> None:
+    def _retire(self, seconds: float) -> None:
         """Take the session out of use, answer its waiting callers and close it in the background."""
         session, self._session = self._session, None
-        self._connected.clear()
+        self._tried.clear()
         if session is None:
             return
         session.abandon()
-        task = asyncio.create_task(session.stop(CLOSE_SECONDS))
+        task = asyncio.create_task(session.stop(seconds))
         self._leftovers.add(task)
         task.add_done_callback(self._leftovers.discard)
