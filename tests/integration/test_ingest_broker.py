@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiokafka.errors import KafkaError
 
 from deploy.local.servers import Server, Servers
 from shared.broker import read_to_end, reading
@@ -81,11 +82,18 @@ class Line:
         return status
 
     async def stored(self, kafka_url: str) -> list[str]:
-        """Return the ids of the account's records on the topic."""
+        """Return the ids of the account's records on the topic, once the broker lets it be read."""
+        read = await eventually(lambda: self._read(kafka_url))
+        return list(read)
+
+    async def _read(self, kafka_url: str) -> tuple[str, ...] | None:
         prefix = f"{self.slug}:".encode()
-        async with reading(kafka_url, LINE_EVENTS) as consumer:
-            values = [r.value async for r in read_to_end(consumer) if (r.key or b"").startswith(prefix)]
-        return [json.loads(value or b"")["event"]["webhookEventId"] for value in values]
+        try:
+            async with reading(kafka_url, LINE_EVENTS) as consumer:
+                values = [r.value async for r in read_to_end(consumer) if (r.key or b"").startswith(prefix)]
+        except KafkaError:
+            return None
+        return tuple(json.loads(value or b"")["event"]["webhookEventId"] for value in values)
 
 
 @pytest.fixture
