@@ -1,0 +1,189 @@
+"""What of each record is counted, under which name; what is a dead letter."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter
+
+from services.insights.counters.handlers import CountDeps, count
+from services.insights.counters.model import Tally, Visit
+from services.insights.counters.readings import LINE_TYPES, READERS, fact_reader, read_line_event
+from services.insights.tests.memory import MemoryCounters
+from shared import topics
+from shared.clock import utcnow
+from shared.consumer import BadRecord, Coordinates, Record
+from shared.events import LinkClicked, MemberAttributed, MemberBound, MessageSent, PageViewed, SourceHit, encode
+from shared.testing.line_webhooks import envelope, event, follow, message, unfollow, user_id
+
+AT = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+PERSON = user_id(1)
+GROUP = {"type": "group", "groupId": "C" + "1" * 32, "userId": PERSON}
+ROOM = {"type": "room", "roomId": "R" + "1" * 32}
+FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures" / "line"
+
+
+def tallies(line_event: dict[str, Any]) -> tuple[Tally, ...]:
+    """Return what a webhook event counts, besides itself."""
+    arrival, *others = read_line_event(envelope("shop", line_event)).tallies
+    assert arrival.metric == "events"
+    return tuple(others)
+
+
+@pytest.mark.parametrize(
+    ("line_event", "counted"),
+    [
+        (follow(PERSON), Tally("adds", "new")),
+        (follow(PERSON, unblocked=True), Tally("adds", "unblocked")),
+        (event("follow", PERSON), Tally("adds", "new")),
+        (unfollow(PERSON), Tally("blocks")),
+        (message(PERSON), Tally("messages_in", "user:text")),
+        (message(PERSON, "sticker"), Tally("messages_in", "user:sticker")),
+        (message(PERSON, "hologram"), Tally("messages_in", "user:other")),
+        (message(PERSON, source=GROUP), Tally("messages_in", "group:text")),
+        (message(PERSON, "image", source=ROOM), Tally("messages_in", "room:image")),
+    ],
+)
+def test_a_webhook_event_counts_under_its_kind(line_event: dict[str, Any], counted: Tally) -> None:
+    assert tallies(line_event) == (counted,)
+
+
+@pytest.mark.parametrize("kind", ["join", "leave", "memberJoined", "memberLeft", "follow", "unfollow"])
+def test_nothing_of_a_group_or_room_counts_as_a_friend(kind: str) -> None:
+    assert tallies(event(kind, None, source=GROUP)) == ()
+    assert tallies(event(kind, None, source=ROOM)) == ()
+
+
+def test_the_event_s_own_time_counts_not_that_of_its_arrival() -> None:
+    assert read_line_event(envelope("shop", follow(PERSON, AT))).at == AT.timestamp() * 1000
+
+
+@pytest.mark.parametrize("fields", [{}, {"message": "hello"}, {"source": 7}, {"follow": [1]}])
+def test_an_unknown_type_counts_under_other_whatever_its_fields(fields: dict[str, Any]) -> None:
+    reading = read_line_event(envelope("shop", event("hologram", PERSON, AT, **fields)))
+
+    assert reading.tallies == (Tally("events", "line.events:other"),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"null",
+        b"{",
+        b"\xff\xfe",
+        b'{"channel":"shop"}',
+        b'{"channel":"shop","event":{"type":"follow"}}',
+        envelope("shop", event("message", PERSON, AT, message="hello")),
+        envelope("shop", event("hologram", PERSON) | {"timestamp": "today"}),
+    ],
+)
+def test_what_is_no_event_cannot_be_read(value: bytes) -> None:
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+        read_line_event(value)
+
+
+def test_every_event_that_line_documents_is_read_and_known() -> None:
+    read = set()
+    for path in sorted(FIXTURES.glob("*.json")):
+        for line_event in json.loads(path.read_bytes())["events"]:
+            arrival = read_line_event(envelope("shop", line_event)).tallies[0]
+            known = line_event["type"] in LINE_TYPES
+            assert arrival.dimension == f"line.events:{line_event['type'] if known else 'other'}"
+            read.add(line_event["type"])
+    assert read >= LINE_TYPES
+
+
+ABOUT: dict[str, Any] = {"id": "1", "channel": "shop", "occurred_at": AT}
+MEMBER: dict[str, Any] = ABOUT | {"member": "mbr_1"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "fact", "counted"),
+    [
+        (topics.MEMBER_EVENTS, MemberBound(by="staff", **MEMBER), Tally("bound", "staff")),
+        (
+            topics.MEMBER_EVENTS,
+            MemberAttributed(source="a:b", basis="estimated", **MEMBER),
+            Tally("attributed", "estimated:a:b"),
+        ),
+        (topics.WEB_EVENTS, LinkClicked(link="menu", url="https://x/", **ABOUT), Tally("clicks", "person:menu")),
+        (topics.WEB_EVENTS, SourceHit(source="poster", robot=True, **ABOUT), Tally("source_hits", "robot:poster")),
+        (topics.WEB_EVENTS, PageViewed(page="profile", **ABOUT), Tally("page_views", "profile")),
+        (topics.WEB_EVENTS, PageViewed(page="p" * 5000, **ABOUT), Tally("page_views", "other")),
+    ],
+)
+def test_a_fact_counts_under_its_name(topic: str, fact: Any, counted: Tally) -> None:
+    arrival, *others = fact_reader(topic)(encode(fact)).tallies
+
+    assert arrival == Tally("events", f"{topic}:{fact.type}")
+    assert others == [counted]
+
+
+def test_an_accepted_call_counts_once_and_its_recipients_each() -> None:
+    sent = MessageSent(api="multicast", kind="campaign", service="broadcast", recipients=480, messages=3, **ABOUT)
+
+    assert fact_reader(topics.LINE_SENT)(encode(sent)).tallies[1:] == (
+        Tally("sent_calls", "multicast:campaign"),
+        Tally("sent_recipients", "multicast:campaign", 480),
+    )
+
+
+def test_a_person_s_browser_is_a_visit_and_a_robot_s_is_not() -> None:
+    read = fact_reader(topics.WEB_EVENTS)
+    click: dict[str, Any] = ABOUT | {"link": "menu", "url": "https://x/"}
+
+    assert read(encode(LinkClicked(visitor="v1", **click))).visit == Visit("menu", "v1")
+    assert read(encode(LinkClicked(visitor="v1", robot=True, **click))).visit is None
+    assert read(encode(LinkClicked(**click))).visit is None
+
+
+@pytest.mark.parametrize("topic", [topics.WEB_EVENTS, topics.MEMBER_EVENTS, topics.LINE_SENT])
+@pytest.mark.parametrize("fields", [{}, {"link": 5, "robot": "maybe", "recipients": -1}])
+def test_an_unknown_fact_counts_under_other_whatever_its_fields(topic: str, fields: dict[str, Any]) -> None:
+    value = orjson.dumps({"type": "glimpsed", "channel": "shop", "occurred_at": "2026-11-20T04:00:00Z"} | fields)
+
+    assert fact_reader(topic)(value).tallies == (Tally("events", f"{topic}:other"),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"recipients": -1}, {"recipients": "all"}, {"occurred_at": "yesterday"}, {"occurred_at": "2026-11-20T04:00:00"}],
+)
+def test_a_known_fact_with_a_wrong_field_cannot_be_read(change: dict[str, Any]) -> None:
+    sent = MessageSent(api="push", kind="notice", service="broadcast", **ABOUT)
+
+    with pytest.raises(msgspec.DecodeError):
+        fact_reader(topics.LINE_SENT)(orjson.dumps(orjson.loads(encode(sent)) | change))
+
+
+@given(topic=st.sampled_from(sorted(READERS)), value=st.binary(max_size=60) | st.none())
+async def test_a_record_that_cannot_be_read_is_a_dead_letter_and_nothing_else(topic: str, value: bytes | None) -> None:
+    at = Coordinates(topic, 0, 0)
+    counters = MemoryCounters()
+
+    with pytest.raises(BadRecord):
+        await count([Record(at, None, value, (), utcnow(), at)], READERS[topic], served(counters))
+
+    assert not counters.totals()
+
+
+@pytest.mark.parametrize("millis", [0, 10**18])
+async def test_a_time_that_no_event_can_have_is_a_dead_letter(millis: int) -> None:
+    at = Coordinates(topics.LINE_EVENTS, 0, 0)
+    value = envelope("shop", follow(PERSON) | {"timestamp": millis})
+
+    with pytest.raises(BadRecord, match=r"2000|range"):
+        await count([Record(at, None, value, (), utcnow(), at)], read_line_event, served(MemoryCounters()))
+
+
+def served(counters: MemoryCounters) -> CountDeps:
+    return CountDeps(counters, lambda _: UTC, Counter("skipped", "", ["topic"], registry=CollectorRegistry()))
