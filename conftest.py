@@ -1,3 +1,3 @@
 """Fixtures for every test of the project."""
 
-pytest_plugins = ["shared.testing.servers"]
+pytest_plugins = ["shared.testing.servers", "shared.testing.stack"]

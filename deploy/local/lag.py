@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.probes import quiet_client
@@ -49,11 +49,20 @@ async def _lag(kafka_url: str, services: tuple[str, ...]) -> list[Lag]:
 
 
 async def _group(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, group: str) -> list[Lag]:
-    offsets = await admin.list_consumer_group_offsets(group)
-    ends = await consumer.end_offsets(list(offsets)) if offsets else {}
+    done = {tp: meta.offset for tp, meta in (await admin.list_consumer_group_offsets(group)).items()}
+    topics = {tp.topic for tp in done}
+    everywhere = [TopicPartition(topic, n) for topic in topics for n in await _partitions(consumer, topic)]
+    ends = await consumer.end_offsets(everywhere) if everywhere else {}
+    starts = await consumer.beginning_offsets(everywhere) if everywhere else {}
     behind: dict[str, list[int]] = defaultdict(list)
-    for partition, done in offsets.items():
-        behind[partition.topic].append(max(0, ends[partition] - done.offset))
+    for place in everywhere:
+        behind[place.topic].append(max(0, ends[place] - done.get(place, starts[place])))
     return [
         Lag(group, topic, sum(counts), sum(1 for count in counts if count)) for topic, counts in sorted(behind.items())
     ]
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    """Return the partitions of a topic that the group may not have committed anything of yet."""
+    await consumer._client.add_topic(topic)
+    return set(consumer.partitions_for_topic(topic) or ())
