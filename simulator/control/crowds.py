@@ -85,6 +85,8 @@ class Bulk(BaseModel):
     """Each `{"user": id, "do": action, …parameters}` or `{"users": [ids], "do": …}` or
     `{"seed": name, "start": 0, "count": 1000, "do": …}`."""
     events_per_webhook: Annotated[int, Field(ge=1, le=_MOST_EVENTS_A_BODY)] = 1
+    tell_events: bool = False
+    """Answer also with `items`: user, type and id of every event, in order."""
 
 
 async def bulk(request: Request) -> Any:
@@ -93,6 +95,7 @@ async def bulk(request: Request) -> Any:
     asked = await model_of(request, Bulk)
     accepted = refused = events = done = 0
     batch: list[Event] = []
+    told: list[dict[str, str]] = []
     for params in asked.actions:
         action = ACTIONS.get(str(params.get("do")))
         if action is None:
@@ -106,6 +109,8 @@ async def bulk(request: Request) -> Any:
             accepted, refused = accepted + (person is not None), refused + (person is None)
             batch += made
             events += len(made)
+            if asked.tell_events:
+                told += [_told(user_id, event) for event in made]
             while len(batch) >= asked.events_per_webhook:
                 await dispatcher.submit(Delivery(account, batch[: asked.events_per_webhook]))
                 batch = batch[asked.events_per_webhook :]
@@ -114,7 +119,12 @@ async def bulk(request: Request) -> Any:
                 await asyncio.sleep(0)
     if batch:
         await dispatcher.submit(Delivery(account, batch))
-    return {"accepted": accepted, "refused": refused, "events": events, "pending": dispatcher.pending}
+    answer = {"accepted": accepted, "refused": refused, "events": events, "pending": dispatcher.pending}
+    return answer | {"items": told} if asked.tell_events else answer
+
+
+def _told(user_id: str, event: Event) -> dict[str, str]:
+    return {"user": user_id, "type": event["type"], "webhook_event_id": event["webhookEventId"]}
 
 
 def _users_of(request: Request, params: dict[str, Any]) -> list[str]:

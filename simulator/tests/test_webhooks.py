@@ -197,3 +197,14 @@ async def test_a_crowd_acts_at_high_speed(stand: Stand) -> None:
     assert (facts["webhooks"], facts["ok"], facts["pending"]) == (80, 80, 0)
     again = await stand.control("POST", "/users", {"count": 2, "seed": "crowd", "start": 50_000})
     assert again["user_ids"] == made["user_ids"][50_000:50_002]
+
+
+async def test_a_crowds_events_can_be_told_by_id(stand: Stand) -> None:
+    users = await stand.friends(2)
+    actions = [{"do": "text", "users": users, "text": "hi"}, {"do": "block", "user": users[0]}]
+    done = await stand.control("POST", "/cafe/bulk", {"actions": actions, "tell_events": True})
+    await stand.control("GET", "/deliveries?wait=5")
+    told = [(item["user"], item["type"]) for item in done["items"]]
+    assert told == [(users[0], "message"), (users[1], "message"), (users[0], "unfollow")]
+    sent = {event["webhookEventId"] for event in stand.receiver.events}
+    assert {item["webhook_event_id"] for item in done["items"]} <= sent
