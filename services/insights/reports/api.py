@@ -2,7 +2,8 @@
 # No postponed annotations here: FastAPI could not resolve those that name a dependency made inside a function.
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -10,7 +11,7 @@ from services.insights.counters.buckets import Grain
 from services.insights.counters.store import MongoCounters
 from services.insights.reports import model
 from services.insights.reports.csv import to_csv
-from services.insights.reports.periods import BadPeriod, read_period
+from services.insights.reports.periods import BadPeriod, Period, read_period
 from services.insights.reports.recipes import RECIPES, Reading, Recipe
 from shared.auth import AdminKeys, Principal, allowed
 from shared.channels import Channel
@@ -28,6 +29,14 @@ CutBy = Annotated[Grain, Query(description="day: 400 days at most; hour: 31 days
 Format = Annotated[Literal["json", "csv"] | None, Query(alias="format", description="else by the Accept header")]
 
 
+class Asked(NamedTuple):
+    """A checked request: an account the caller sees, a period in its zone, and the present moment."""
+
+    channel: str
+    period: Period
+    now: datetime
+
+
 def report_routes(
     counters: MongoCounters, account_of: Callable[[str], Channel | None], keys: AdminKeys, now: Now
 ) -> APIRouter:
@@ -35,9 +44,9 @@ def report_routes(
     router = APIRouter(prefix="/v1/insights/{channel}", tags=["insights"], responses=AS_CSV)
     reader = Annotated[Principal, Depends(allowed(keys, "insights.read"))]
 
-    async def read(
+    async def asked(
         channel: str, principal: reader, first: FirstDate = None, last: LastDate = None, grain: CutBy = "day"
-    ) -> Reading:
+    ) -> Asked:
         account = account_of(channel)
         if account is None or not principal.sees(channel):
             raise Problem("not-found", "no such channel")
@@ -46,20 +55,26 @@ def report_routes(
             period = read_period(first, last, grain, account.zone, moment)
         except BadPeriod as error:
             raise Problem("invalid", errors=[{"pointer": f"/query/{error.field}", "detail": str(error)}]) from None
-        return Reading(channel, period, moment, await counters.newest(channel), counters)
+        return Asked(channel, period, moment)
 
     for recipe in RECIPES:
         router.add_api_route(
-            f"/{recipe.name}", _route(recipe, read), response_model=recipe.kind, name=recipe.name, summary=recipe.title
+            f"/{recipe.name}",
+            _route(recipe, counters, asked),
+            response_model=recipe.kind,
+            name=recipe.name,
+            summary=recipe.title,
         )
     return router
 
 
-def _route(recipe: Recipe, read: Callable[..., Awaitable[Reading]]) -> Callable[..., Awaitable[object]]:
-    read_for_it = Annotated[Reading, Depends(read)]
+def _route(
+    recipe: Recipe, counters: MongoCounters, asked: Callable[..., Awaitable[Asked]]
+) -> Callable[..., Awaitable[object]]:
+    checked = Annotated[Asked, Depends(asked)]
 
-    async def answer(request: Request, reading: read_for_it, chosen: Format = None) -> object:
-        report = await _report(recipe, reading)
+    async def answer(request: Request, query: checked, chosen: Format = None) -> object:
+        report = await _report(recipe, query, counters)
         if chosen == "csv" or (chosen is None and "text/csv" in request.headers.get("accept", "")):
             return Response(to_csv(report), media_type=CSV_TYPE)
         return report
@@ -67,18 +82,19 @@ def _route(recipe: Recipe, read: Callable[..., Awaitable[Reading]]) -> Callable[
     return answer
 
 
-async def _report(recipe: Recipe, reading: Reading) -> model.Report[Any, Any]:
+async def _report(recipe: Recipe, query: Asked, counters: MongoCounters) -> model.Report[Any, Any]:
+    reading = Reading(query.channel, query.period, query.now, await counters.newest(query.channel), counters)
     items, totals = await recipe.build(reading)
-    period = reading.period
+    period = query.period
     sources = model.origins(recipe.measures, reading.newest, period)
     return recipe.kind(
-        channel=reading.channel,
+        channel=query.channel,
         timezone=period.zone.key,
         grain=period.grain,
         first=period.first,
         last=period.last,
         as_of=model.newest_of(sources),
-        generated_at=reading.now.astimezone(period.zone),
+        generated_at=query.now.astimezone(period.zone),
         items=list(items),
         totals=totals,
         sources=sources,
