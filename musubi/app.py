@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from musubi.commands import demo, stack, topics
+from musubi.commands import asyncapi, demo, stack, topics
 
 app = typer.Typer(
-    name="musubi", help="Run and look after Musubi.", no_args_is_help=True, pretty_exceptions_enable=False
+    name="musubi",
+    help="Run and look after Musubi.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 app.command()(stack.up)
@@ -17,3 +21,4 @@ app.command()(stack.status)
 app.command()(stack.logs)
 app.command(context_settings=demo.PASS_ON)(demo.demo)
 app.command()(topics.topics)
+app.command()(asyncapi.asyncapi)

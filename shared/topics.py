@@ -50,7 +50,7 @@ def retry_topic(service: str) -> str:
 
 TOPICS: tuple[Topic, ...] = (
     Topic(LINE_EVENTS, holds="LINE's webhook events, one a record, the event's JSON untouched in an envelope"),
-    Topic(WEB_EVENTS, key="contact, or visitor id", holds="clicks, page views, source hits"),
+    Topic(WEB_EVENTS, key="contact, member or visitor id", holds="clicks, page views, source hits"),
     Topic(COMMERCE_EVENTS, key="customer key", holds="orders, refunds, shipments, donations, shop bindings"),
     Topic(MEMBER_STATE, retention_ms=None, key="member id", holds="whole member snapshots; a tombstone is an erasure"),
     Topic(MEMBER_EVENTS, key="member id", holds="facts about members: followed, bound, …"),
