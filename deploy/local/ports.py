@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -37,10 +36,14 @@ def free_port(but: Collection[int] = ()) -> int:
 class Ports:
     """The ports of one stack by name, kept in a JSON file."""
 
-    def __init__(self, file: Path, *, anywhere: bool = False) -> None:
-        """Read the ports chosen before; `anywhere` picks any free port instead of counting up from the default."""
+    def __init__(self, file: Path, *, anywhere: bool = False, reserved: Collection[int] = ()) -> None:
+        """Read the ports chosen before.
+
+        `anywhere` picks any free port instead of counting up from the default; counting up passes over `reserved`.
+        """
         self._file = file
         self._anywhere = anywhere
+        self._reserved = set(reserved)
         self._chosen: dict[str, int] = json.loads(file.read_text()) if file.is_file() else {}
         self.moved: dict[str, tuple[int, int]] = {}
         """Name → (port that is taken by another program, port chosen instead)."""
@@ -53,8 +56,7 @@ class Ports:
         remembered = self._chosen.get(name)
         if remembered is not None and (running or is_free(remembered)):
             return remembered
-        others = set(self._chosen.values())
-        wanted = remembered or next(port for port in itertools.count(default) if port not in others)
+        wanted = remembered or next(self._candidates(default))
         port = free_port(set(self._chosen.values())) if self._anywhere else self._next_free(default)
         if not self._anywhere and port != wanted:
             self.moved[name] = (wanted, port)
@@ -63,6 +65,11 @@ class Ports:
         self._file.write_text(json.dumps(self._chosen, indent=2) + "\n")
         return port
 
-    def _next_free(self, first: int) -> int:
-        others = set(self._chosen.values())
-        return next(port for port in range(first, 65_536) if port not in others and is_free(port))
+    def _next_free(self, default: int) -> int:
+        return next(port for port in self._candidates(default) if is_free(port))
+
+    def _candidates(self, default: int) -> Iterator[int]:
+        """Count up from the default, past what other processes have or have by default."""
+        held = set(self._chosen.values())
+        passed_over = held | (self._reserved - {default})
+        return (port for port in range(default, 65_536) if port not in passed_over)

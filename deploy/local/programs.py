@@ -28,4 +28,7 @@ SERVICES: tuple[Service, ...] = (
 
 SIMULATOR_PORT = 8010
 
+DEFAULT_PORTS = frozenset({*range(8000, 8006), *range(9000, 9006), SIMULATOR_PORT, 9092, 9093, 27017})
+"""Ports that belong to some process of Musubi (design §12): no other one is moved onto them."""
+
 SERVICE_NAMES = tuple(service.name for service in SERVICES)

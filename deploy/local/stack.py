@@ -18,7 +18,7 @@ from deploy.local.layout import Layout, choose_replicas, choose_simulator_port
 from deploy.local.paths import CHECKOUT, Home
 from deploy.local.ports import Ports
 from deploy.local.probes import Probe
-from deploy.local.programs import SERVICES
+from deploy.local.programs import DEFAULT_PORTS, SERVICES
 from deploy.local.progress import Progress
 from deploy.local.server_commands import ServerCommand, kafka_command, mongo_command
 from deploy.local.servers import given
@@ -74,7 +74,7 @@ class Stack:
     def down(self) -> bool:
         """Stop all processes: services, then the stand-in, then the store, then Kafka. False where none ran."""
         if not self.supervisor.runs():
-            return False
+            return self.supervisor.end_orphans() > 0
         names = set(self.supervisor.states())
         servers = ["mongo", "kafka"]
         for group in (names - {"simulator", *servers}, names & {"simulator"}, *({name} & names for name in servers)):
@@ -96,8 +96,11 @@ class Stack:
         return {name for name, state in self.supervisor.states().items() if state.wanted}
 
     def _lay_out(self, counts: Mapping[str, int] | None) -> Layout:
+        orphans = self.supervisor.end_orphans()
+        if orphans:
+            self._progress.note(f"ended {orphans} processes that a killed supervisor had left behind")
         running = self._running()
-        ports = Ports(self.home.ports_file, anywhere=self._anywhere)
+        ports = Ports(self.home.ports_file, anywhere=self._anywhere, reserved=DEFAULT_PORTS)
         kafka_url = given("KAFKA_URL", probes.kafka_accepts)
         mongo_url = given("MONGO_URL", probes.mongo_accepts)
         servers: list[ServerCommand] = []

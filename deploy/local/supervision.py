@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from deploy.local import orphans
 from deploy.local.errors import StackError, last_lines
 from deploy.local.paths import CHECKOUT, Home
 
@@ -161,6 +163,18 @@ class Supervisor:
         else:
             self._start()
 
+    def end_orphans(self) -> int:
+        """End what a killed supervisor left behind and return how many that were; nothing where one runs."""
+        if self.runs() or not self._config.is_file():
+            return 0
+        config = configparser.RawConfigParser()
+        config.read(self._config, encoding="utf-8")
+        programs = [config[section] for section in config.sections() if section.startswith("program:")]
+        commands = [tuple(shlex.split(program["command"].replace("%%", "%"))) for program in programs]
+        left = orphans.find_orphans(self._log, commands)
+        orphans.end(left)
+        return len(left)
+
     def _start(self) -> None:
         self._log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
@@ -233,6 +247,8 @@ class Supervisor:
         pid = self._ask("getPID")
         self._ask("shutdown")
         while _alive(pid):
+            # A question wakes the supervisor, which else looks after its children once a second.
+            self.runs()
             time.sleep(0.05)
         self._home.socket.unlink(missing_ok=True)
 

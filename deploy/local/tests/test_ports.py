@@ -62,3 +62,8 @@ def test_a_port_held_on_every_address_is_taken() -> None:
         other.bind(("", 0))
         other.listen()
         assert not is_free(other.getsockname()[1])
+
+
+def test_a_moved_process_does_not_take_the_default_of_another(tmp_path: Path, taken: int) -> None:
+    ports = Ports(tmp_path / "ports.json", reserved=range(taken, taken + 6))
+    assert ports.choose("ingest-1", taken) >= taken + 6

@@ -87,12 +87,12 @@ def test_up_again_changes_nothing(running: Running) -> None:
 
 
 def test_a_killed_service_comes_back_at_its_address(running: Running) -> None:
-    pid = running.pids()["binding-1"]
+    pid = running.pids()["ingest-1"]
     assert pid is not None
-    until(lambda: running.stack.supervisor.states()["binding-1"].state == "RUNNING")
+    until(lambda: running.stack.supervisor.states()["ingest-1"].state == "RUNNING")
     os.kill(pid, signal.SIGKILL)
-    until(lambda: running.pids()["binding-1"] not in {None, pid} and running.rows()["binding-1"].problem is None)
-    state = running.rows()["binding-1"].state
+    until(lambda: running.pids()["ingest-1"] not in {None, pid} and running.rows()["ingest-1"].problem is None)
+    state = running.rows()["ingest-1"].state
     assert state is not None
     assert (state.deaths, state.last_death) == (1, "terminated by SIGKILL")
 

@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,17 +22,17 @@ signal.pause()
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A folder deeper than a socket's path may be long, with characters that a configuration file minds."""
-    root = tmp_path / "deep" / ("x" * 90) / "100% mine"
+    root = tmp_path_factory.mktemp("deep") / ("x" * 90) / "100% mine"
     root.mkdir(parents=True)
     return Home(root)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def supervisor(home: Home) -> Iterator[Supervisor]:
-    """A supervisor, ended after the test."""
+    """A supervisor for the tests of this module, each with programs of its own."""
     supervisor = Supervisor(home)
     yield supervisor
     if supervisor.runs():
@@ -55,12 +54,12 @@ def running(state: State) -> bool:
 
 
 def test_a_killed_process_is_brought_back(supervisor: Supervisor) -> None:
-    supervisor.apply([Program("sleeper", SLEEPER)])
-    supervisor.start(["sleeper"])
-    first = until(supervisor, "sleeper", running)
+    supervisor.apply([Program("killed", SLEEPER)])
+    supervisor.start(["killed"])
+    first = until(supervisor, "killed", running)
     assert first.pid is not None
     os.kill(first.pid, signal.SIGKILL)
-    second = until(supervisor, "sleeper", lambda state: state.pid not in {None, first.pid})
+    second = until(supervisor, "killed", lambda state: state.pid not in {None, first.pid})
     assert (first.deaths, second.deaths) == (0, 1)
     assert second.last_death == "terminated by SIGKILL"
 
@@ -109,3 +108,18 @@ def test_shutdown_leaves_nothing(supervisor: Supervisor, home: Home) -> None:
         os.kill(pid, 0)
     assert not supervisor.runs()
     assert not home.socket.exists()
+
+
+def test_what_a_killed_supervisor_left_is_ended(supervisor: Supervisor, home: Home) -> None:
+    supervisor.apply([Program("sleeper", SLEEPER)])
+    supervisor.start(["sleeper"])
+    pid = until(supervisor, "sleeper", lambda state: state.pid is not None).pid
+    assert pid is not None
+    assert supervisor.end_orphans() == 0
+    os.kill(int((home.root / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while supervisor.runs():
+        assert time.monotonic() < deadline
+    assert supervisor.end_orphans() == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
