@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import time
 import urllib.error
@@ -35,7 +36,7 @@ def mongo_accepts(url: str) -> str | None:
     try:
         client.admin.command("ping")
     except pymongo.errors.PyMongoError as error:
-        return f"{error.__class__.__name__}: {str(error).split(',')[0][:200]}"
+        return f"{error.__class__.__name__}: {re.split(r',| \\(configured', str(error))[0][:200]}"
     finally:
         client.close()
     return None

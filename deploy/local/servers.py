@@ -155,10 +155,7 @@ def given(variable: str, accepts: Callable[[str], str | None]) -> str | None:
     url = os.environ.get(variable)
     if not url:
         return None
-    try:
-        probes.wait_for(lambda: accepts(url), GIVEN_SECONDS, variable)
-    except StackError as error:
-        raise StackError(f"the server that {variable} names does not answer. {error}") from None
+    probes.wait_for(lambda: accepts(url), GIVEN_SECONDS, f"the server that {variable} names")
     return url
 
 

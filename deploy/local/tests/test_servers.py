@@ -113,5 +113,5 @@ def test_a_run_that_is_killed_leaves_no_server(tmp_path: Path, servers: Servers)
 def test_a_given_server_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deploy.local.servers.GIVEN_SECONDS", 0.1)
     monkeypatch.setenv("KAFKA_URL", "127.0.0.1:9")
-    with pytest.raises(StackError, match="KAFKA_URL names does not answer"), running_servers(tmp_path):
+    with pytest.raises(StackError, match="server that KAFKA_URL names is not ready"), running_servers(tmp_path):
         pass
