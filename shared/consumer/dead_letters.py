@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared import producer
 from shared.clock import rfc3339, utcnow
 from shared.consumer.records import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC, BadRecord, Record
 from shared.logs import redact
+from shared.producer import Producer
+from shared.producer import Record as Outgoing
 from shared.topics import dlq_topic
 
 HANDLER = "handler"
@@ -36,7 +37,7 @@ def describe(error: Exception) -> str:
 class DeadLetters:
     """Writes dead letters of one service."""
 
-    def __init__(self, service: str, sender: producer.Producer) -> None:
+    def __init__(self, service: str, sender: Producer) -> None:
         self._topic = dlq_topic(service)
         self._sender = sender
 
@@ -59,5 +60,5 @@ class DeadLetters:
             LAST_FAILED_AT: rfc3339(utcnow()),
         }
         headers = kept + tuple((name, value.encode()) for name, value in about.items())
-        letter = producer.Record(self._topic, record.key, record.value, headers)
+        letter = Outgoing(self._topic, record.key, record.value, headers)
         await self._sender.send_all([letter], timeout=_SEND_SECONDS)
