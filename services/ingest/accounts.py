@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from services.ingest.webhook.model import Signer
 from shared.channels import BadFile, Channel, Channels, load_channels
 
 logger = logging.getLogger(__name__)
@@ -25,9 +26,8 @@ class Account:
     channel: Channel
     slug: str
     destination: str
-    secret: bytes
-    rotating: bool
-    """Whether there is a previous secret at all."""
+    signer: Signer
+    """Signs with the current secret."""
 
     def previous_secrets(self, now: datetime) -> list[bytes]:
         """Return the secrets besides the current one that are still accepted."""
@@ -35,9 +35,8 @@ class Account:
 
 
 def _account(channel: Channel) -> Account:
-    secret = channel.channel_secret.get_secret_value().encode()
-    rotating = channel.previous_channel_secret is not None
-    return Account(channel, channel.slug, channel.destination, secret, rotating)
+    signer = Signer(channel.channel_secret.get_secret_value().encode())
+    return Account(channel, channel.slug, channel.destination, signer)
 
 
 class Accounts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
 from starlette.requests import Request
@@ -33,7 +32,7 @@ def fact(
     headers = (
         ("event-type", type_.encode()),
         ("event-id", event.id.encode()),
-        ("traceparent", trace(given.encode() if given else None, os.urandom(24))),
+        ("traceparent", trace(given.encode() if given else None)),
     )
     return Record(topic, (key or event.id).encode(), encode(event), headers)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,10 +15,10 @@ from services.ingest.bodies import Bodies
 from services.ingest.metrics import IngestMetrics
 from services.ingest.webhook.model import (
     BadBody,
+    Signer,
     TooManyEvents,
     envelope,
     prepare,
-    signed_with,
     split,
     trace,
 )
@@ -70,8 +69,8 @@ class Webhook:
         self._metrics = metrics
         self._now = now
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer one request with 200 and return that.
 
         Raises:
             Problem: what to answer instead of 200. Before a right signature only the path, the method, the media type
@@ -91,13 +90,14 @@ class Webhook:
         await self._publish(account, body, headers.traceparent, started)
         for message in OK:
             await send(message)
+        return 200
 
     def _verify(self, account: Account, body: bytes, signatures: list[bytes]) -> None:
         if len(signatures) != 1:
             raise Problem("bad-signature")
-        if signed_with((account.secret,), body, signatures[0]):
+        if account.signer.signed(body, signatures[0]):
             return
-        if account.rotating and signed_with(account.previous_secrets(self._now()), body, signatures[0]):
+        if any(Signer(secret).signed(body, signatures[0]) for secret in account.previous_secrets(self._now())):
             self._metrics.previous_secret.labels(account.slug).inc()
             return
         raise Problem("bad-signature")
@@ -114,7 +114,7 @@ class Webhook:
         if not raw_events:
             return
         beginning = envelope(account.slug, account.destination, rfc3339(now))
-        traced = trace(traceparent, os.urandom(24))
+        traced = trace(traceparent)
         millis = to_millis(now)
         events = [prepare(raw, account.slug, beginning, millis, traced) for raw in raw_events]
         records = [Record(LINE_EVENTS, event.key, event.value, event.headers) for event in events]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import random
 import re
 from base64 import b64encode
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,9 @@ MAX_EVENTS = 10_000
 """LINE names no limit; a body of 1 MiB cannot hold this many real events."""
 LATE_MS = 7 * 24 * 3600 * 1000
 HEADER_CHARS = 256
+_BLOCK = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
@@ -69,22 +72,35 @@ _HEAD = msgspec.json.Decoder(_Head)
 _NO_SOURCE = _Source()
 
 
-def signature(secret: bytes, body: bytes) -> bytes:
-    """Return LINE's signature of a body: base64 of HMAC-SHA256 over its raw bytes (LINE: x-line-signature)."""
-    return b64encode(hmac.digest(secret, body, hashlib.sha256))
+class Signer:
+    """LINE's signature under one secret: base64 of HMAC-SHA256 over a body's raw bytes (LINE: x-line-signature)."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, secret: bytes) -> None:
+        # RFC 2104 with both key blocks hashed once: half the cost of hmac.digest, which sets the key up each time.
+        block = (secret if len(secret) <= _BLOCK else hashlib.sha256(secret).digest()).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def signature(self, body: bytes) -> bytes:
+        """Return the signature of a body."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(body)
+        outer.update(inner.digest())
+        return b64encode(outer.digest())
+
+    def signed(self, body: bytes, given: bytes) -> bool:
+        """Whether a signature is that of the body, compared in constant time."""
+        return hmac.compare_digest(self.signature(body), given)
 
 
-def signed_with(secrets: Iterable[bytes], body: bytes, given: bytes) -> bool:
-    """Whether a body is signed with one of the secrets, compared in constant time."""
-    return any(hmac.compare_digest(signature(secret, body), given) for secret in secrets)
-
-
-def trace(given: bytes | None, random: bytes) -> bytes:
-    """Return the caller's W3C `traceparent` where it is one, else a new one from 24 random bytes."""
+def trace(given: bytes | None) -> bytes:
+    """Return the caller's W3C `traceparent` where it is one, else a new one."""
     if given is not None and _TRACEPARENT.match(given):
         return given
-    text = random.hex()
-    return f"00-{text[:32]}-{text[32:48]}-01".encode()
+    text = f"{random.getrandbits(192):048x}"
+    return f"00-{text[:32]}-{text[32:]}-01".encode()
 
 
 def split(body: bytes, destination: str) -> list[bytes]:
