@@ -20,7 +20,8 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.11, 3.12 or 3.13 is needed and not found. Here is: $(python3 --version 2>&1 || echo 'no python3')" \
+    here=$(command -v python3 >/dev/null && python3 --version 2>&1 || echo "no python3")
+    fail "Python 3.11, 3.12 or 3.13 is needed and not found. Here is: $here" \
         "Install one of them, or name it: make PYTHON_FOR_MUSUBI=/path/to/python3.12 …"
 }
 

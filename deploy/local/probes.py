@@ -36,7 +36,9 @@ def mongo_accepts(url: str) -> str | None:
     try:
         client.admin.command("ping")
     except pymongo.errors.PyMongoError as error:
-        return f"{error.__class__.__name__}: {re.split(r',| \\(configured', str(error))[0][:200]}"
+        # The server's name and the reason; what follows is the driver's settings.
+        told = re.split(r",| \(configured", str(error))[0]
+        return f"{error.__class__.__name__}: {told[:200]}"
     finally:
         client.close()
     return None
