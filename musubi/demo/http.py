@@ -1,0 +1,53 @@
+"""Asking the stack's APIs: JSON in, JSON out, everything else an error in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import aiohttp
+
+from musubi.demo.errors import StoryError
+
+USER = re.compile(r"U[0-9a-f]{32}")
+MOST_WORDS = 300
+
+
+class Http:
+    """An API at a base URL."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str, key: str | None = None) -> None:
+        self._session = session
+        self._base = base
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        """Read.
+
+        Raises:
+            StoryError: no answer, or none of 2xx.
+        """
+        return await self._ask("GET", path, params=query)
+
+    async def post(self, path: str, body: Any) -> Any:
+        """Do; raises as `get`."""
+        return await self._ask("POST", path, json=body)
+
+    async def put(self, path: str, body: Any) -> Any:
+        """Set; raises as `get`."""
+        return await self._ask("PUT", path, json=body)
+
+    async def patch(self, path: str, body: Any) -> Any:
+        """Change; raises as `get`."""
+        return await self._ask("PATCH", path, json=body)
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        url = self._base + path
+        try:
+            async with self._session.request(method, url, headers=self._headers, **more) as answer:
+                if answer.ok:
+                    return await answer.json()
+                words = f"answered {answer.status}: {await answer.text()}"
+        except (aiohttp.ClientError, TimeoutError) as error:
+            words = f"did not answer: {error.__class__.__name__}"
+        raise StoryError(USER.sub("U…", f"{method} {url} {words}"[:MOST_WORDS]))

@@ -1,0 +1,123 @@
+"""The story's own ledger: what happened on LINE's side, and what must follow from it, exactly once. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from shared.channels import Channel
+
+Contact = tuple[str, str]
+"""Account and LINE user id."""
+
+GREETING, LINKED = "greeting", "linked"
+ACCOUNT_LINK = "(account link)"
+"""Stands for the id of an account link's event, which LINE's side does not tell."""
+MENU_APIS = frozenset({"link_menu", "unlink_menu"})
+SEND_APIS = frozenset({"reply", "push"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A message that LINE must accept once."""
+
+    purpose: str
+    contact: Contact
+    event_id: str
+
+    @property
+    def name(self) -> str:
+        """What it is called in the report; never a user id."""
+        return f"{self.purpose} of {self.contact[0]} for event {self.event_id}"
+
+
+@dataclass
+class Ledger:
+    """What happened, by account, and what follows."""
+
+    channels: dict[str, Channel]
+    answers: list[Answer] = field(default_factory=list)
+    following: dict[Contact, bool] = field(default_factory=dict)
+    """How everybody stands to the account by the last follow or unfollow."""
+    last_event: dict[Contact, str] = field(default_factory=dict)
+    """The event that made it so."""
+    bound: set[Contact] = field(default_factory=set)
+    menus: set[Contact] = field(default_factory=set)
+    """Who must have been given a rich menu at least once: linking one again changes nothing."""
+    sources: dict[Contact, str] = field(default_factory=dict)
+    events: dict[str, Contact] = field(default_factory=dict)
+    """Every event that LINE's side told the id of."""
+    links: int = 0
+    """Account links: events whose ids LINE's side does not tell."""
+    facts: dict[str, Counter[str]] = field(default_factory=dict)
+    """By account: what insights must count, by the names of `counts.py`."""
+
+    def __post_init__(self) -> None:
+        for slug in self.channels:
+            self.facts.setdefault(slug, Counter())
+
+    def follow(self, contact: Contact, event_id: str) -> None:
+        """Somebody added the account, or unblocked it: one greeting."""
+        slug = contact[0]
+        returning = contact in self.following
+        self._stands(contact, event_id, following=True)
+        self.facts[slug]["adds, came back" if returning else "adds, new"] += 1
+        greetings = self.channels[slug].greetings
+        if (greetings.returning if returning else None) or greetings.new:
+            self.answers.append(Answer(GREETING, contact, event_id))
+        if returning or contact in self.bound:
+            self.menus.add(contact)
+
+    def block(self, contact: Contact, event_id: str) -> None:
+        """Somebody blocked the account: nothing is answered."""
+        self._stands(contact, event_id, following=False)
+        self.facts[contact[0]]["blocks"] += 1
+
+    def message(self, contact: Contact, event_id: str, kind: str) -> None:
+        """Somebody said something."""
+        self.events[event_id] = contact
+        self.facts[contact[0]][f"in, {kind}"] += 1
+
+    def bind(self, contact: Contact) -> None:
+        """The account's staff set the customer key: the member's menu."""
+        self.bound.add(contact)
+        self.menus.add(contact)
+        self.facts[contact[0]]["bound"] += 1
+
+    def link(self, contact: Contact) -> None:
+        """Somebody linked their account at LINE: bound, the member's menu, one message."""
+        self.bind(contact)
+        self.links += 1
+        if self.channels[contact[0]].greetings.linked:
+            self.answers.append(Answer(LINKED, contact, ACCOUNT_LINK))
+
+    def come_from(self, contact: Contact, source: str) -> None:
+        """Somebody came by an add-friend source that LINE vouches for."""
+        self.sources[contact] = source
+        self.facts[contact[0]][f"visits of source {source}"] += 1
+        self.facts[contact[0]][f"from source {source}"] += 1
+
+    def click(self, slug: str, link: str) -> None:
+        """Somebody opened a tracked link."""
+        self.facts[slug][f"clicks of {link}"] += 1
+
+    def _stands(self, contact: Contact, event_id: str, *, following: bool) -> None:
+        self.following[contact] = following
+        self.last_event[contact] = event_id
+        self.events[event_id] = contact
+
+    @property
+    def contacts(self) -> Iterable[Contact]:
+        """Everybody who stands in any relation to an account."""
+        return self.following
+
+    def friends(self, slug: str) -> int:
+        """How many of the story's people are friends of the account at its end."""
+        return sum(1 for contact, following in self.following.items() if contact[0] == slug and following)
+
+    @property
+    def effects(self) -> int:
+        """How many effects are compared."""
+        facts = sum(counts.total() for counts in self.facts.values())
+        return len(self.answers) + len(self.menus) + len(self.following) + facts
