@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from services.ingest.app import create_app
 from services.ingest.tests.conftest import LIFF_ACCOUNT_SECRET, LIFF_DESTINATION, Ingest
@@ -316,3 +317,15 @@ async def test_the_public_side_shows_no_docs_metrics_or_health(ingest: Ingest) -
         answer = await ingest.client.get(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_metrics_page_parses_and_names_nobody(ingest: Ingest) -> None:
+    user = user_id()
+    await post(ingest, webhook(event(user=user)))
+    await post(ingest, b"", f"/webhook/{user}")
+
+    page = ingest.metrics()
+
+    families = {family.name for family in text_string_to_metric_families(page)}
+    assert {"http_requests", "http_request_seconds", "webhook_events", "producer_failures"} <= families
+    assert user not in page
