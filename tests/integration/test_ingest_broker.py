@@ -170,7 +170,6 @@ async def test_memory_is_bounded_while_the_broker_stalls(ingest: ServiceProcess,
         seen.append(resident_kib(ingest.pid))
 
     # 720 bodies of 200 kB are 140 MB; at most 64 MiB of records are held, and no more comes after that.
-    assert line.slowest < IN_TIME
     assert seen[-1] - seen[-3] < 24 * 1024
     assert seen[-1] < 320 * 1024
     kafka.resume()
