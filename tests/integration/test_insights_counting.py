@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -24,6 +25,7 @@ from prometheus_client import CollectorRegistry
 from services.insights.app import create_app
 from services.insights.counters.readings import READERS
 from services.insights.tests.desk import Desk, make_desk
+from shared.consumer.records import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC
 from shared.events import (
     Fact,
     LinkClicked,
@@ -39,7 +41,10 @@ from shared.mongo import Database
 from shared.producer import Producer, Record
 from shared.testing.line_webhooks import follow, line_record, message, unfollow, user_id
 from shared.testing.waiting import eventually
-from shared.topics import BY_NAME, LINE_EVENTS, LINE_SENT, MEMBER_EVENTS, WEB_EVENTS
+from shared.topics import BY_NAME, LINE_EVENTS, LINE_SENT, MEMBER_EVENTS, WEB_EVENTS, retry_topic
+
+if TYPE_CHECKING:
+    from deploy.local.servers import Servers
 
 pytestmark = pytest.mark.integration
 
@@ -232,6 +237,54 @@ async def test_a_record_that_cannot_be_read_goes_to_the_dead_letters_and_the_res
     async with stage.running() as client:
         await settled(stage)
         assert (await stage.report(client, "messages"))["totals"]["received"] == 2
+
+
+async def test_a_replayed_dead_letter_is_counted_by_its_own_time_and_topic(stage: Stage) -> None:
+    record = line_record(stage.channel, follow(user_id(1), NOON))
+    origin = ((ORIGIN_TOPIC, LINE_EVENTS.encode()), (ORIGIN_PARTITION, b"0"), (ORIGIN_OFFSET, b"0"))
+    await stage.send(record._replace(topic=retry_topic("insights"), headers=record.headers + origin))
+
+    async with stage.running() as client:
+
+        async def counted() -> bool:
+            return bool((await stage.report(client, "friends"))["totals"]["adds"] == 1)
+
+        await eventually(counted)
+
+
+async def test_what_arrives_while_the_store_is_down_is_counted_when_it_is_back(stage: Stage, servers: Servers) -> None:
+    if servers.mongo is None:
+        pytest.skip("the store was given by MONGO_URL: it is not for a test to stop")
+    async with stage.running() as client:
+        await settled(stage)
+        servers.mongo.stop()
+        try:
+            await stage.send(*(line_record(stage.channel, message(user_id(n), at=NOON)) for n in range(20)))
+            answer = await client.get(f"/v1/insights/{stage.channel}/messages")
+        finally:
+            servers.mongo.start()
+        await settled(stage)
+        assert answer.status_code == 503
+        assert (await stage.report(client, "messages"))["totals"]["received"] == 20
+
+
+async def test_told_to_end_it_finishes_commits_and_ends_with_0(stage: Stage) -> None:
+    await stage.send(*(line_record(stage.channel, message(user_id(n), at=NOON)) for n in range(20)))
+    process = stage.start_process()
+    try:
+        await settled(stage)
+        process.terminate()
+        status = await asyncio.to_thread(process.wait, 25)
+    finally:
+        process.kill()
+        process.wait()
+
+    log = (stage.desk.folder / "insights.log").read_text()
+    assert status == 0, log
+    assert '"message":"stopped"' in log
+    assert "drain took too long" not in log
+    async with stage.running() as client:
+        assert (await stage.report(client, "messages"))["totals"]["received"] == 20
 
 
 async def test_killed_in_mid_batch_again_and_again_it_ends_at_what_one_clean_pass_counts(stage: Stage) -> None:

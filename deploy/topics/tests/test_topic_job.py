@@ -12,6 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from deploy.topics.job import TopicMismatch, apply_topics, wanted_config
 from shared.broker import kafka_problem
 from shared.ids import ulid
+from shared.testing.waiting import eventually
 from shared.topics import BY_NAME, LINE_EVENTS, MEMBER_STATE, TOPICS, Topic
 
 
@@ -36,11 +37,31 @@ async def config_of(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
 async def set_config(admin: AIOKafkaAdminClient, name: str, config: dict[str, str]) -> None:
     answers = await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)])
     assert answers[0].resources[0][0] == 0
+    await until_config(admin, name, config)
+
+
+async def until_config(admin: AIOKafkaAdminClient, name: str, config: dict[str, str]) -> None:
+    """Return when the broker shows a configuration: it learns what its controller has accepted a moment later."""
+
+    async def shown() -> bool:
+        return (await config_of(admin, name)).items() >= config.items()
+
+    await eventually(shown)
+
+
+async def until_there(kafka_url: str, name: str) -> None:
+    """Return when the broker shows a topic."""
+
+    async def shown() -> bool:
+        return await kafka_problem(kafka_url, [name]) is None
+
+    await eventually(shown)
 
 
 @pytest.mark.integration
 async def test_every_topic_of_the_table_is_there(kafka_url: str) -> None:
-    assert await kafka_problem(kafka_url, [topic.name for topic in TOPICS]) is None
+    for topic in TOPICS:
+        await until_there(kafka_url, topic.name)
 
 
 @pytest.mark.integration
@@ -54,6 +75,7 @@ async def test_a_missing_topic_is_made_with_its_partitions_and_config(
 ) -> None:
     assert await apply_topics(kafka_url, topics=[topic]) == [f"made {topic.name}"]
 
+    await until_there(kafka_url, topic.name)
     described = await admin.describe_topics([topic.name])
     assert len(described[0]["partitions"]) == 2
     assert (await config_of(admin, topic.name)).items() >= topic.config.items()
@@ -64,14 +86,14 @@ async def test_configuration_that_drifted_is_set_back_and_said(
     kafka_url: str, admin: AIOKafkaAdminClient, topic: Topic
 ) -> None:
     await apply_topics(kafka_url, topics=[topic])
+    await until_there(kafka_url, topic.name)
     await set_config(admin, topic.name, topic.config | {"retention.ms": "60000", "segment.ms": "120000"})
 
     changes = await apply_topics(kafka_url, topics=[topic])
 
     assert changes == [f"aligned {topic.name}: retention.ms 60000 → 2592000000, segment.ms 120000 → unset"]
-    found = await config_of(admin, topic.name)
-    assert found["retention.ms"] == "2592000000"
-    assert found["segment.ms"] != "120000"
+    await until_config(admin, topic.name, topic.config)
+    assert (await config_of(admin, topic.name))["segment.ms"] != "120000"
 
 
 @pytest.mark.integration
@@ -79,6 +101,7 @@ async def test_another_partition_count_is_an_error_and_nothing_is_changed(
     kafka_url: str, admin: AIOKafkaAdminClient, topic: Topic
 ) -> None:
     await admin.create_topics([NewTopic(topic.name, 3, 1)])
+    await until_there(kafka_url, topic.name)
     absent = Topic(f"{topic.name}.absent", partitions=1)
 
     with pytest.raises(TopicMismatch, match="has 3 partitions, not 2"):

@@ -119,7 +119,7 @@ def consume_with_trouble(
     counters.survives = lambda: True
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(log=arrivals(), data=st.data())
 def test_killed_at_any_write_and_read_again_from_any_committed_offset(
     log: list[list[Arrival]], data: st.DataObject
@@ -134,7 +134,7 @@ def test_killed_at_any_write_and_read_again_from_any_committed_offset(
     assert counters.totals() == clean_pass(log)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(log=arrivals(), data=st.data())
 def test_a_process_that_lost_a_partition_and_its_new_owner_write_at_once(
     log: list[list[Arrival]], data: st.DataObject
