@@ -13,10 +13,11 @@ key).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -24,13 +25,14 @@ from shared import producer
 from shared.clock import Now, utcnow
 from shared.consumer.records import EVENT_ID
 from shared.events import Event, Fact, MessageSent, encode
-from shared.mongo import ASCENDING, Collection, Database, Document, Index, is_unavailable
+from shared.mongo import ASCENDING, Collection, Database, Document, Index, ReturnDocument, is_unavailable
 from shared.schedule import Lease, repeating_leased
 
 logger = logging.getLogger(__name__)
 
 PUBLISH = "publish"
 SEND_SECONDS = 10.0
+RELAY_CONCURRENCY = 32
 
 Courier = Callable[[str, Document], Awaitable[bool]]
 """Delivers one item that is not a publication: takes the document's id and the item. True once it left the list (or
@@ -98,40 +100,35 @@ class Outbox:
         while items:
             publications = [item for item in items if item["do"] == PUBLISH]
             if publications:
-                await self._publish(document_id, publications, everything=len(publications) == len(items))
-                if len(publications) == len(items):
+                await self._sender.send_all([_letter(item) for item in publications], timeout=SEND_SECONDS)
+                self._left.labels(PUBLISH).inc(len(publications))
+                if len(publications) == len(items) and await self._empty(document_id, items):
                     return
-            elif not await self._deliver(document_id, items[0]):
+                items = await self.remove(document_id, [item["id"] for item in publications])
+            elif await self._deliver(document_id, items[0]):
+                items = await self._pending(document_id)
+            else:
                 return
-            items = list(await self._pending(document_id))
         await self._settle(document_id)
 
-    async def _pending(self, document_id: str) -> Sequence[Document]:
+    async def _pending(self, document_id: str) -> list[Document]:
         document = await self._documents.find_one({"_id": document_id}, {"pending": 1})
-        items: Sequence[Document] = (document or {}).get("pending", [])
-        return items
+        return list((document or {}).get("pending", []))
 
-    async def _publish(self, document_id: str, items: Sequence[Document], *, everything: bool) -> None:
-        """Publish items and take them off.
+    async def _empty(self, document_id: str, items: Sequence[Document]) -> bool:
+        """Empty a list with one write where it still is the given one; False where it has grown.
 
-        Items are added only at the end: where these were the whole list and a list of this length still starts and
-        ends with them, it is the same list and can be emptied with one write.
+        Items are added only at the end: a list of this length that starts and ends with these is the same list.
         """
-        await self._sender.send_all([_letter(item) for item in items], timeout=SEND_SECONDS)
-        self._left.labels(PUBLISH).inc(len(items))
-        if everything:
-            last = len(items) - 1
-            same = {
-                "_id": document_id,
-                "pending": {"$size": len(items)},
-                "pending.0.id": items[0]["id"],
-                f"pending.{last}.id": items[last]["id"],
-            }
-            empty = {"$set": {"pending": []}, "$unset": {"pending_since": ""}}
-            if (await self._documents.update_one(same, empty)).matched_count:
-                return
-        await self.remove(document_id, [item["id"] for item in items])
-        await self._settle(document_id)
+        last = len(items) - 1
+        same = {
+            "_id": document_id,
+            "pending": {"$size": len(items)},
+            "pending.0.id": items[0]["id"],
+            f"pending.{last}.id": items[last]["id"],
+        }
+        empty = {"$set": {"pending": []}, "$unset": {"pending_since": ""}}
+        return bool((await self._documents.update_one(same, empty)).matched_count)
 
     async def _deliver(self, document_id: str, item: Document) -> bool:
         if self._courier is None:
@@ -141,9 +138,15 @@ class Outbox:
             self._left.labels(item["do"]).inc()
         return gone
 
-    async def remove(self, document_id: str, item_ids: Sequence[str]) -> None:
-        """Take accepted items off a document."""
-        await self._documents.update_one({"_id": document_id}, {"$pull": {"pending": {"id": {"$in": list(item_ids)}}}})
+    async def remove(self, document_id: str, item_ids: Sequence[str]) -> list[Document]:
+        """Take accepted items off a document and return those that are left."""
+        document = await self._documents.find_one_and_update(
+            {"_id": document_id},
+            {"$pull": {"pending": {"id": {"$in": list(item_ids)}}}},
+            projection={"pending": 1},
+            return_document=ReturnDocument.AFTER,
+        )
+        return list((document or {}).get("pending", []))
 
     async def replace(self, document_id: str, item_id: str, successor: Document) -> bool:
         """Turn an item into another in its place; False where it has left the list already."""
@@ -155,18 +158,24 @@ class Outbox:
     async def _settle(self, document_id: str) -> None:
         await self._documents.update_one({"_id": document_id, "pending": []}, {"$unset": {"pending_since": ""}})
 
-    async def relay_once(self, older_than: timedelta, limit: int = 200) -> int:
+    async def relay_once(self, older_than: timedelta, limit: int = 500) -> int:
         """Dispatch documents whose items have waited for longer than the given time; return how many were taken up."""
-        due = self._documents.find({"pending_since": {"$lt": self._now() - older_than}}, {"_id": 1, "pending_since": 1})
-        taken = 0
-        oldest: datetime | None = None
-        async for document in due.sort("pending_since", ASCENDING).limit(limit):
-            oldest = oldest or document["pending_since"]
-            taken += 1
-            self._relayed.inc()
-            await self._relay(document["_id"])
-        self._oldest.set(oldest.timestamp() if oldest else 0)
-        return taken
+        waiting = {"pending_since": {"$lt": self._now() - older_than}}
+        found = self._documents.find(waiting, {"_id": 1, "pending_since": 1}).sort("pending_since", ASCENDING)
+        due = [document async for document in found.limit(limit)]
+        self._oldest.set(due[0]["pending_since"].timestamp() if due else 0)
+        self._relayed.inc(len(due))
+        slots = asyncio.Semaphore(RELAY_CONCURRENCY)
+
+        async def relay(document: Document) -> None:
+            async with slots:
+                await self._relay(document["_id"])
+
+        results = await asyncio.gather(*(relay(document) for document in due), return_exceptions=True)
+        for error in results:
+            if isinstance(error, BaseException):
+                raise error
+        return len(due)
 
     async def _relay(self, document_id: str) -> None:
         """Take up one document; trouble with it must not keep the others waiting, unless the world is down."""

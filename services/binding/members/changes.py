@@ -60,9 +60,17 @@ class MemberChanges:
     async def of_contact(self, contact_id: str, decide: Decide) -> Member:
         """Change the member of a contact, making both on the contact's first event of any kind."""
         new_id = member_id(contact_id)
+        reads = 0
 
         async def read() -> Member:
-            found = await self.store.by_contact(contact_id) or await self.store.get(new_id)
+            """Look where the contact's own member would be; elsewhere only when the unique index says that it is."""
+            nonlocal reads
+            reads += 1
+            found = await self.store.get(new_id)
+            if found is not None and contact_id in found.contacts:
+                return found
+            if found is not None or reads > 1:
+                found = await self.store.by_contact(contact_id) or found
             return found or self._new_member(new_id, split_contact(contact_id)[0])
 
         member = await self._change(read, decide)

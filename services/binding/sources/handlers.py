@@ -56,10 +56,7 @@ def _read(record: Record) -> object:
 
 async def find_source(member_id: str, contact_id: str, followed_at: datetime, deps: SourceDeps) -> None:
     """Look for the source of a follow that has just been stored."""
-    hit = await deps.hits.verified_before(contact_id, followed_at)
-    if hit is None:
-        channel = contact_id.partition(":")[0]
-        hit = await deps.hits.take_sole_anonymous(channel, followed_at, contact_id)
+    hit = await deps.hits.leading_to(contact_id, followed_at)
     if hit is not None:
         verified = hit.contact is not None
         await join(member_id, contact_id, followed_at, hit.source, verified=verified, changes=deps.changes)

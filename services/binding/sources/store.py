@@ -6,9 +6,13 @@ from datetime import datetime
 from typing import Protocol
 
 from services.binding.sources.model import ESTIMATED_WINDOW, SLACK, VERIFIED_WINDOW, Hit
+from shared.ids import split_contact
 from shared.mongo import ASCENDING, DESCENDING, Database, Document, DuplicateKeyError, Index
 
 COLLECTION = "source_hits"
+LOOKED_AT = 500
+"""Newest hits of an account looked at for one follow."""
+
 INDEXES = (
     Index(COLLECTION, [("contact", ASCENDING), ("at", DESCENDING)]),
     Index(COLLECTION, [("channel", ASCENDING), ("contact", ASCENDING), ("at", ASCENDING)]),
@@ -22,11 +26,11 @@ class HitStore(Protocol):
     async def add(self, hit: Hit) -> None:
         """Keep a hit; the same one again changes nothing."""
 
-    async def verified_before(self, contact_id: str, followed_at: datetime) -> Hit | None:
-        """Return the newest hit of this contact that may have led to a follow."""
+    async def leading_to(self, contact_id: str, followed_at: datetime) -> Hit | None:
+        """Return the hit that led to a follow: the contact's newest own, else the account's sole anonymous one.
 
-    async def take_sole_anonymous(self, channel: str, followed_at: datetime, contact_id: str) -> Hit | None:
-        """Take the anonymous hit that may have led to a follow, if it is the only one and nobody took it before."""
+        An anonymous hit is taken by the contact that gets it: no other will.
+        """
 
     async def forget(self, contact_id: str) -> None:
         """Delete the hits of an erased contact."""
@@ -50,22 +54,25 @@ class MongoHits:
         except DuplicateKeyError:
             return
 
-    async def verified_before(self, contact_id: str, followed_at: datetime) -> Hit | None:
-        """Return the newest hit of this contact that may have led to a follow."""
-        window = {"$gte": followed_at - VERIFIED_WINDOW, "$lte": followed_at + SLACK}
-        document = await self._hits.find_one({"contact": contact_id, "at": window}, sort=[("at", DESCENDING)])
-        return _read(document) if document else None
+    async def leading_to(self, contact_id: str, followed_at: datetime) -> Hit | None:
+        """Return the hit that led to a follow; see `HitStore.leading_to`."""
+        channel, _ = split_contact(contact_id)
+        until = {"$lte": followed_at + SLACK}
+        own = {"contact": contact_id, "at": {"$gte": followed_at - VERIFIED_WINDOW} | until}
+        anonymous = {"contact": None, "at": {"$gte": followed_at - ESTIMATED_WINDOW} | until}
+        found = self._hits.find({"channel": channel, "$or": [own, anonymous]}).sort("at", DESCENDING).limit(LOOKED_AT)
+        hits = [document async for document in found]
+        mine = next((document for document in hits if document["contact"] == contact_id), None)
+        if mine is None and len(hits) == LOOKED_AT:
+            mine = await self._hits.find_one(own, sort=[("at", DESCENDING)])
+        if mine is not None:
+            return _read(mine)
+        return await self._take(hits[0], contact_id) if len(hits) == 1 else None
 
-    async def take_sole_anonymous(self, channel: str, followed_at: datetime, contact_id: str) -> Hit | None:
-        """Take the sole anonymous hit by compare-and-set; the same contact may take it again."""
-        window = {"$gte": followed_at - ESTIMATED_WINDOW, "$lte": followed_at + SLACK}
-        found = self._hits.find({"channel": channel, "contact": None, "at": window}).limit(2)
-        candidates = [document async for document in found]
-        if len(candidates) != 1:
-            return None
-        free = {"_id": candidates[0]["_id"], "taken_by": {"$in": [None, contact_id]}}
+    async def _take(self, document: Document, contact_id: str) -> Hit | None:
+        free = {"_id": document["_id"], "taken_by": {"$in": [None, contact_id]}}
         taken = await self._hits.update_one(free, {"$set": {"taken_by": contact_id}})
-        return _read(candidates[0]) if taken.matched_count else None
+        return _read(document) if taken.matched_count else None
 
     async def forget(self, contact_id: str) -> None:
         """Delete the hits of an erased contact."""
