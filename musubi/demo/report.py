@@ -123,7 +123,8 @@ def _share(value: float | None) -> str:
 
 def _whole(report: Report) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    webhooks, least = report.webhooks, "at least " if report.killed else ""
+    webhooks = report.webhooks
+    least = "at least " if any(name.rpartition("-")[0] in report.swallowed for name in report.killed) else ""
     sent = (
         f"{webhooks['webhooks']:,}, of them {webhooks['duplicated']:,} twice; {webhooks['redelivered']:,} redelivered"
     )
