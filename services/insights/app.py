@@ -14,10 +14,12 @@ from services.insights.counters.handlers import CountDeps, count
 from services.insights.counters.readings import READERS
 from services.insights.reports.api import report_routes
 from services.insights.settings import InsightsSettings
+from shared import audit
 from shared.api import create_api
 from shared.auth import AdminKeys
 from shared.clock import Now, utcnow
 from shared.consumer import Consumer, ConsumerOptions, claims
+from shared.dlq import DeadLetterDesk, dead_letter_routes
 from shared.erasures import Erasures, load_erasure_key
 from shared.http import Application, Health
 from shared.mongo import connect, ensure_indexes, ping, until_available
@@ -25,7 +27,7 @@ from shared.producer import Producer
 
 SERVICE = "insights"
 
-INDEXES = (*claims.INDEXES, *counter_store.INDEXES)
+INDEXES = (*claims.INDEXES, *audit.INDEXES, *counter_store.INDEXES)
 
 
 def create_app(settings: InsightsSettings, *, now: Now = utcnow) -> Application:
@@ -61,8 +63,12 @@ def create_app(settings: InsightsSettings, *, now: Now = utcnow) -> Application:
     )
     consumer = Consumer(options, handlers, sender, claims.Claims(database, now), erasures.concerns, registry)
 
+    audit_log = audit.Audit(database, now)
+    dead_letters = DeadLetterDesk(SERVICE, settings.kafka_url, sender, database, audit_log)
+
     api = create_api("Musubi insights", registry)
     api.include_router(report_routes(counters, accounts.get, keys, now))
+    api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(
         ready={"kafka": sender.problem, "store": partial(ping, client), "consumer": consumer.ready},
