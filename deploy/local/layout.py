@@ -118,6 +118,7 @@ class Layout:
             "LINE_API_URL": line["api"],
             "LINE_DATA_URL": line["data"],
             "LINE_LOGIN_URL": line["login"],
+            "LINE_ME_URL": line["api"],
             "LIFF_URL": line["liff"],
             "LIFF_SDK_URL": line["liff_sdk"],
             "CHANNELS_FILE": str(files.channels),

@@ -1,4 +1,5 @@
-"""LINE's own pages in a user's browser: account linking (access.line.me), LIFF (liff.line.me), the LIFF SDK."""
+"""LINE's own pages in a user's browser: account linking (access.line.me), LIFF (liff.line.me) and its SDK, adding an
+account (line.me)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from simulator.acting.actions import follow
 from simulator.webhooks.delivery import Delivery, Dispatcher
 from simulator.webhooks.events import make_event, user_source
 from simulator.world.account import Account
@@ -27,7 +29,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 background:#f4f1ea;color:#1f2d2e}}
 main{{background:#fff;padding:28px 26px;border-radius:14px;max-width:22rem;margin:16px;
 box-shadow:0 1px 2px #0002}}h1{{font-size:1.25rem;margin:0 0 .5rem}}p{{margin:.4rem 0}}
-a{{color:#1f5a5f;display:block;padding:.45rem 0}}</style>
+a{{color:#1f5a5f;display:block;padding:.45rem 0}}
+button{{font:inherit;padding:.6rem 1.4rem;border:0;border-radius:999px;background:#1f5a5f;color:#fff}}</style>
 <main><h1>{title}</h1>{body}</main></html>"""
 
 
@@ -105,6 +108,26 @@ async def liff(request: Request) -> Response:
     return RedirectResponse(target, 302, {"cache-control": "no-store"})
 
 
+async def add_friend(request: Request) -> Response:
+    """LINE's add-friend screen (line.me/R/ti/p/{basic or premium id}): a tap adds the account and sends the follow."""
+    world: World = request.app.state.world
+    account = world.by_public_id(request.path_params["public_id"])
+    if account is None:
+        return _page("Not found", "<p>No account has this id.</p>", 404)
+    person = opener(request)
+    if person is None:
+        return _who(request, account)
+    if request.method == "POST":
+        events = follow(world, account, person, {})
+        dispatcher: Dispatcher = request.app.state.dispatcher
+        if events:
+            await dispatcher.submit(Delivery(account, events))
+    if account.friendship(person.user_id).is_friend:
+        return _page(account.name, f"<p>{html.escape(account.name)} is a friend.</p>")
+    target = f"?{urlencode({'sim_user': person.user_id})}"
+    return _page(account.name, f'<form method="post" action="{target}"><button>Add friend</button></form>')
+
+
 async def sdk(request: Request) -> Response:
     """Serve the stand-in of the LIFF SDK."""
     return Response(_SDK.read_bytes(), media_type="text/javascript", headers={"cache-control": "no-cache"})
@@ -112,6 +135,7 @@ async def sdk(request: Request) -> Response:
 
 ROUTES: list[BaseRoute] = [
     Route("/dialog/bot/accountLink", account_link),
+    Route("/R/ti/p/{public_id}", add_friend, methods=["GET", "POST"]),
     Route("/liff-sdk.js", sdk),
     Route("/liff/{liff_id}", liff),
     Route("/liff/{liff_id}/{rest:path}", liff),

@@ -153,3 +153,16 @@ async def test_a_31st_short_lived_token_revokes_the_oldest(stand: Stand) -> None
     assert (await stand.api("GET", "/v2/bot/info", token=tokens[1])).status == 200
     await stand.call("POST", "/v2/oauth/revoke", data={"access_token": tokens[1]})
     assert (await stand.api("GET", "/v2/bot/info", token=tokens[1])).status == 401
+
+
+async def test_the_add_friend_screen_makes_a_friend_with_one_tap(stand: Stand) -> None:
+    user = (await stand.control("POST", "/users", {"count": 1}))["user_ids"][0]
+    public_id = (await stand.control("GET", "/accounts"))["items"][0]["basic_id"]
+    cookies = {"cookie": f"sim_user={user}"}
+    shown = await stand.call("GET", f"/R/ti/p/{public_id}", headers=cookies)
+    assert (shown.status, b"Add friend" in shown.raw) == (200, True)
+    assert b"is a friend" in (await stand.call("POST", f"/R/ti/p/{public_id}", headers=cookies)).raw
+    await stand.call("POST", f"/R/ti/p/{public_id}", headers=cookies)
+    await stand.dispatcher.quiet(5)
+    assert [event["type"] for event in stand.receiver.events] == ["follow"]
+    assert (await stand.call("GET", "/R/ti/p/@nobody", headers=cookies)).status == 404

@@ -65,6 +65,12 @@ class World:
         """Return the account a LIFF app belongs to."""
         return next((account for account in self.accounts.values() if account.liff_id == liff_id), None)
 
+    def by_public_id(self, public_id: str) -> Account | None:
+        """Return the account with this basic or premium id (`@…`)."""
+        return next(
+            (account for account in self.accounts.values() if public_id in (account.basic_id, account.premium_id)), None
+        )
+
     def by_login_channel(self, client_id: str) -> Account | None:
         """Return the account whose LINE Login channel this is."""
         return next((account for account in self.accounts.values() if account.login_channel_id == client_id), None)
