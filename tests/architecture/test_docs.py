@@ -13,8 +13,11 @@ from urllib.parse import unquote
 import pytest
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from deploy.topics.__main__ import TopicJobSettings
+from musubi.app import app
 from services.ingest.accounts import Accounts
 from services.ingest.callbacks.api import load_callbacks
 from shared.auth import PERMISSIONS, AdminKeys
@@ -35,6 +38,7 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _MAKE = re.compile(r"(?:^|\s)make ([a-z][a-z-]*)")
+_MUSUBI = re.compile(r"(?:^|\s|bin/)musubi ([a-z]+)")
 _TEST = re.compile(r"^((?:[\w.-]+/)+test_\w+\.py)::(test_\w+)$")
 _PATH = re.compile(r"^(?:benchmarks|deploy|docs|musubi|requirements|services|shared|simulator|tests)(?:/[\w.-]+)+/?$")
 _METRICS = {"Counter": "_total", "Gauge": "", "Histogram": ""}
@@ -108,6 +112,15 @@ def test_every_command_it_names_is_one_of_the_makefile(document: Path) -> None:
     named = {target for text in code(document) for target in _MAKE.findall(text)}
 
     assert named - targets == set()
+
+
+@each_document
+def test_every_musubi_command_it_names_is_there(document: Path) -> None:
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    named = {command for text in code(document) for command in _MUSUBI.findall(text)}
+
+    assert named - commands.commands.keys() == set()
 
 
 @each_document
