@@ -16,7 +16,7 @@ from shared import producer
 from shared.api import Limit, decode_cursor, encode_cursor
 from shared.audit import Audit
 from shared.auth import AdminKeys, Principal, allowed
-from shared.broker import read_from, read_to_end, reading
+from shared.broker import KAFKA_TROUBLE, read_from, read_to_end, reading
 from shared.consumer.dead_letters import (
     ATTEMPTS,
     ERROR_CLASS,
@@ -107,10 +107,17 @@ class DeadLetterDesk:
         self._audit = audit
 
     async def letters(self) -> AsyncIterator[Record]:
-        """Yield every dead letter there is."""
-        async with reading(self._kafka_url, dlq_topic(self._service)) as consumer:
-            async for record in read_to_end(consumer):
-                yield record
+        """Yield every dead letter there is.
+
+        Raises:
+            Problem: 503 where Kafka does not answer.
+        """
+        try:
+            async with reading(self._kafka_url, dlq_topic(self._service)) as consumer:
+                async for record in read_to_end(consumer):
+                    yield record
+        except KAFKA_TROUBLE:
+            raise Problem("unavailable", "Kafka does not answer") from None
 
     async def page(
         self, *, topic: str | None, error: str | None, before: tuple[float, str] | None, limit: int
@@ -134,12 +141,15 @@ class DeadLetterDesk:
         """Return one letter.
 
         Raises:
-            Problem: 404 where there is none of that id.
+            Problem: 404 where there is none of that id; 503 where Kafka does not answer.
         """
         partition, _, offset = letter_id.partition("-")
         topic = dlq_topic(self._service)
         known = partition.isdigit() and offset.isdigit() and int(partition) < BY_NAME[topic].partitions
-        record = await read_from(self._kafka_url, topic, int(partition), int(offset)) if known else None
+        try:
+            record = await read_from(self._kafka_url, topic, int(partition), int(offset)) if known else None
+        except KAFKA_TROUBLE:
+            raise Problem("unavailable", "Kafka does not answer") from None
         if record is None:
             raise Problem("not-found", "no such dead letter")
         return record
@@ -156,7 +166,8 @@ class DeadLetterDesk:
         """Put a letter onto the retry topic.
 
         Raises:
-            Problem: 404 where there is none; 409 where it was replayed before and this is not forced.
+            Problem: 404 where there is none; 409 where it was replayed before and this is not forced; 503 where Kafka
+                does not answer, or does not confirm: then it counts as replayed, since it may be stored yet.
         """
         record = await self.find(letter_id)
         await self._audit.note(who, "dead_letters.replay", f"{dlq_topic(self._service)}/{letter_id}")
@@ -175,7 +186,13 @@ class DeadLetterDesk:
         }
         headers = kept + tuple((name, value.encode()) for name, value in origin.items())
         again = producer.Record(retry_topic(self._service), record.key, record.value, headers)
-        await self._sender.send_all([again], timeout=_SEND_SECONDS)
+        try:
+            await self._sender.send_all([again], timeout=_SEND_SECONDS)
+        except producer.BrokerUnavailable:
+            detail = (
+                "Kafka did not confirm the replay, which may be stored yet: look for its effect before you force it"
+            )
+            raise Problem("unavailable", detail) from None
 
 
 def dead_letter_routes(desk: DeadLetterDesk, keys: AdminKeys) -> APIRouter:
