@@ -295,7 +295,7 @@ async function start() {
   if (!known) { toast("The channels file names no account"); return; }
   const people = await chooseAccount(known);
   if (userId && people.some((person) => person.userId === userId)) openChat(userId);
-  else $("chat").append(h("p", { class: "empty" }, "Pick a person on the left, or make one."));
+  else $("chat").append(h("p", { class: "empty" }, "Pick a person, or make one."));
   startPanel(() => state.slug);
 }
 
