@@ -30,6 +30,17 @@ def redact(text: str) -> str:
     return _CREDENTIAL.sub(lambda match: f"{match[1] or match[2]}[redacted]", text)
 
 
+def _clean(value: Any) -> Any:
+    """Redact every text in a value, and make it one that JSON can hold."""
+    if isinstance(value, str):
+        return redact(value).encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(inner) for inner in value]
+    return value
+
+
 def describe_error(error: BaseException) -> str:
     """Return an error's classes and frames without its text: a parser's message may quote what it parsed."""
     lines = []
@@ -56,14 +67,14 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": _clean(record.getMessage()),
         }
         for name, value in vars(record).items():
             if name not in _STANDARD:
-                entry[name] = redact(value) if isinstance(value, str) else value
+                entry[name] = _clean(value)
         if record.exc_info and record.exc_info[1] is not None:
             entry["error"] = describe_error(record.exc_info[1])
-        return orjson.dumps(entry, default=lambda value: redact(str(value)), option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(entry, default=lambda value: _clean(str(value)), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure_logging(service: str, level: str = "INFO") -> None:
