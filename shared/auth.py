@@ -93,14 +93,19 @@ class AdminKeys:
         return Principal(id=key.id, role=key.role, channels=frozenset(key.channels))
 
 
-def allowed(keys: AdminKeys, action: str) -> Callable[[Request], Principal]:
-    """Return a FastAPI dependency that lets a caller through who may do `action`: else 401 or 403."""
+def allowed(keys: AdminKeys, action: str, *, everywhere: bool = False) -> Callable[[Request], Principal]:
+    """Return a FastAPI dependency that lets a caller through who may do `action`: else 401 or 403.
+
+    `everywhere` asks for a key of all accounts, for what cannot be cut by account.
+    """
     roles = ", ".join(sorted(PERMISSIONS[action]))
 
     def check(request: Request) -> Principal:
         principal = keys.authenticate(request.headers.get("authorization"))
         if not principal.may(action):
             raise Problem("forbidden", f"this needs one of the roles: {roles}")
+        if everywhere and "*" not in principal.channels:
+            raise Problem("forbidden", "this needs a key for all accounts")
         return principal
 
     return check

@@ -72,7 +72,7 @@ class Program:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     priority: int = 500
-    stop_seconds: int = 30
+    stop_seconds: int = 60
 
 
 @dataclass(frozen=True)

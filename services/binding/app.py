@@ -21,7 +21,7 @@ from services.binding.links.api import link_routes
 from services.binding.members import store as member_store
 from services.binding.members.api import member_routes
 from services.binding.members.changes import MemberChanges
-from services.binding.members.erasure import FORGET, forget_contacts
+from services.binding.members.erasure import FORGET, Traces, forget_contacts
 from services.binding.members.handlers import LineEventDeps, on_line_events
 from services.binding.members.state_topic import on_member_state
 from services.binding.menus.courier import MenuCourier
@@ -92,8 +92,7 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
         return True
 
     async def forget(_: str, item: Document) -> bool:
-        await forget_contacts(item["contacts"], hits)
-        return True
+        return await forget_contacts(item["contacts"], Traces(hits, groups, line, channels))
 
     couriers = courier_of(
         {

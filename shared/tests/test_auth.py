@@ -98,7 +98,7 @@ async def test_a_role_may_do_what_the_table_says(action: str, role: Role) -> Non
 )
 async def test_every_wrong_key_gets_the_same_answer(header: str | None) -> None:
     async with client("members.read") as http:
-        headers = {} if header is None else {"authorization": header.encode()}
+        headers = {} if header is None else {b"authorization": header.encode()}
         answer = await http.get("/thing", headers=headers)
         refused = await http.get("/thing")
 

@@ -24,6 +24,9 @@ class GroupStore(Protocol):
     async def set_members(self, contact_id: str, joined: Mapping[str, bool], at: datetime) -> None:
         """Note which members joined (True) or left (False), each unless something newer is known."""
 
+    async def forget(self, contact_id: str) -> None:
+        """Delete an erased contact from the groups of its account."""
+
 
 class MongoGroups:
     """Groups in MongoDB; every write is idempotent and ordered by event time."""
@@ -54,3 +57,9 @@ class MongoGroups:
                 "$or": [{f"members.{user_id}.at": None}, {f"members.{user_id}.at": {"$lt": at}}],
             }
             await self._groups.update_one(older, {"$set": {f"members.{user_id}": {"present": present, "at": at}}})
+
+    async def forget(self, contact_id: str) -> None:
+        """Delete an erased contact from the groups of its account."""
+        channel, user_id = split_contact(contact_id)
+        present = {"channel": channel, f"members.{user_id}": {"$exists": True}}
+        await self._groups.update_many(present, {"$unset": {f"members.{user_id}": ""}})

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from services.binding.groups.store import GroupStore
 from services.binding.members.changes import Change, MemberChanges
 from services.binding.members.model import Member, erase
 from services.binding.sources.store import HitStore
 from shared import topics
+from shared.channels import Channels
 from shared.clock import Now, rfc3339
 from shared.erasures import Erasures
+from shared.ids import split_contact
+from shared.line.client import LineClient
+from shared.line.outcomes import Accepted, Rejected
 from shared.mongo import Document
 from shared.outbox import publication, tombstone
 
@@ -35,7 +42,27 @@ async def erase_member(member_id: str, changes: MemberChanges, erasures: Erasure
     return await changes.of_member(member_id, decide) is not None
 
 
-async def forget_contacts(contacts: list[str], hits: HitStore) -> None:
-    """Delete what else binding keeps about erased contacts."""
+@dataclass(frozen=True)
+class Traces:
+    """Where else a contact may have left something."""
+
+    hits: HitStore
+    groups: GroupStore
+    line: LineClient
+    channels: Channels
+
+
+async def forget_contacts(contacts: list[str], traces: Traces) -> bool:
+    """Delete what else there is of erased contacts, here and at LINE; False where LINE must be asked again later."""
     for contact in contacts:
-        await hits.forget(contact)
+        await traces.hits.forget(contact)
+        await traces.groups.forget(contact)
+        channel, user_id = split_contact(contact)
+        if traces.channels.get(channel) is None:
+            continue
+        match await traces.line.menus.unlink(channel, user_id):
+            case Accepted() | Rejected():
+                continue
+            case _:
+                return False
+    return True
