@@ -182,13 +182,24 @@ async def test_a_source_vouched_for_by_liff_is_joined_to_the_follow(spine: Spine
     assert member["contacts"][0]["source_basis"] == "liff"
 
 
+async def linked_menu(spine: Spine, user: str) -> Any:
+    return (await spine.ask(f"/users/{REPAIR}/{user}"))["rich_menu"]["linked"]
+
+
 async def test_erasing_a_member_forgets_the_person_and_a_later_word_starts_anew(spine: Spine) -> None:
     [user] = await spine.people(1)
     await spine.act(REPAIR, user, "add")
     member = await spine.until_member(REPAIR, user)
+    await spine.admin("PUT", "binding", f"/v1/members/{member['id']}/keys/customer", json={"value": f"gone-{user[:8]}"})
+    await eventually(lambda: linked_menu(spine, user))
     gone = await spine.admin("DELETE", "binding", f"/v1/members/{member['id']}")
     assert gone.status_code == 204
     assert await spine.member(REPAIR, user) is None
+
+    async def unlinked() -> bool:
+        return not await linked_menu(spine, user)
+
+    await eventually(unlinked)
     assert (await spine.admin("GET", "binding", f"/v1/members/{member['id']}")).status_code == 404
     await spine.act(REPAIR, user, "text", text="it is me again")
     anew = await spine.until_member(REPAIR, user)
