@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import hashlib
 import logging
@@ -35,7 +34,7 @@ def load_erasure_key(path: Path) -> bytes:
     """
     try:
         key = base64.b64decode(path.read_text().strip(), validate=True)
-    except (OSError, UnicodeDecodeError, binascii.Error):
+    except (OSError, ValueError):
         raise BadFile(f"{path.name}: must hold one line of Base64") from None
     if len(key) < 32:
         raise BadFile(f"{path.name}: must hold at least 32 bytes")
