@@ -11,7 +11,7 @@ from musubi.demo.counts import Counts
 from musubi.demo.errors import StoryError
 from musubi.demo.ledger import GREETING, SEND_APIS, Ledger
 from musubi.demo.line_side import LineSide
-from musubi.demo.oracle import Difference, judge_accepts, judge_counts, judge_members
+from musubi.demo.oracle import Difference, Verdict, judge_accepts, judge_counts, judge_members
 from musubi.demo.quiet import Quiet
 from musubi.demo.staff import Staff
 
@@ -33,6 +33,7 @@ class Closing:
         self._counts = counts
         self._quiet = quiet
         self._before: dict[str, Counter[str]] = {}
+        self._events_before = 0
 
     async def begin(self, progress: Progress) -> None:
         """Wait until what went before has come to its end, and remember what insights has counted of it."""
@@ -44,6 +45,7 @@ class Closing:
             await asyncio.sleep(POLL_SECONDS)
         for slug in self._ledger.channels:
             self._before[slug] = (await self._counts.of(slug))[0]
+        self._events_before = (await self._line.webhooks())["events"]
 
     async def counted(self, slug: str) -> dict[str, int]:
         """Return what insights has counted of an account since `begin`."""
@@ -81,12 +83,25 @@ class Closing:
         await self._line.look()
         verdict = judge_accepts(self._ledger, self._line.accepts)
         found = verdict.differences
-        for slug, facts in self._ledger.facts.items():
-            wanted = Counter(facts)
-            for (account, api, purpose), count in verdict.sent.items():
-                if account == slug:
-                    wanted[f"out, {purpose} by {api}"] += count
-            found += judge_counts(slug, wanted, await self.counted(slug))
+        if others := await self._others():
+            text = f"{others} events on LINE's side were not the story's, insights' counts hold them too: play it alone"
+            found.append(Difference("uncalled", text, others))
+        else:
+            for slug in self._ledger.channels:
+                found += judge_counts(slug, self._wanted(slug, verdict), await self.counted(slug))
         if not found:
             found += judge_members(self._ledger, await self._staff.members(self._ledger.contacts))
         return found
+
+    def _wanted(self, slug: str, verdict: Verdict) -> Counter[str]:
+        """What insights must count: what happened, and what LINE accepted."""
+        wanted = Counter(self._ledger.facts[slug])
+        for (account, api, purpose), count in verdict.sent.items():
+            if account == slug:
+                wanted[f"out, {purpose} by {api}"] += count
+        return wanted
+
+    async def _others(self) -> int:
+        """Return how many events somebody else has set off since `begin`."""
+        happened = (await self._line.webhooks())["events"] - self._events_before
+        return max(0, happened - len(self._ledger.events) - self._ledger.links)

@@ -71,13 +71,13 @@ class Crowd:
             self._progress.step(f"LINE delivers webhooks: {pending} to go")
 
     async def until_moving(self, service: str) -> None:
-        """Wait until the work that the last actions set off is under way, the time to kill a process of a service."""
+        """Wait until a service is seen at work on what people do: the time to kill one of its processes."""
         before = await self._mark(service)
 
         async def moved() -> bool:
             return await self._mark(service) != before
 
-        await until(moved, MOVING_SECONDS, every=0.05)
+        await until(moved, MOVING_SECONDS, every=0.02)
 
     async def _mark(self, service: str) -> int:
         """Return a number that moves as the service works: webhooks answered by ingest, calls that LINE accepted."""

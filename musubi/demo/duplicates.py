@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -9,6 +13,7 @@ from musubi.demo.stack_file import StackFile
 
 CONSUMERS = ("binding", "insights")
 COUNTER = "consumer_records"
+LOOK_SECONDS = 1.0
 
 Series = tuple[str, str, str, float]
 """Service, address, topic, and when the process began to count: a restarted one is another series."""
@@ -37,6 +42,23 @@ class Swallowed:
                         self._now |= _duplicates(service, address, await answer.text())
                 except (aiohttp.ClientError, TimeoutError):
                     continue
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look again and again while the block goes on: any process may be gone at the next look."""
+
+        async def watch() -> None:
+            while True:
+                await self.look()
+                await asyncio.sleep(LOOK_SECONDS)
+
+        task = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     def by_service(self) -> dict[str, int]:
         """Return how many duplicates each service has swallowed."""

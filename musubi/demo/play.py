@@ -8,7 +8,6 @@ from pathlib import Path
 from deploy.local.progress import Progress
 from musubi.demo import scenes
 from musubi.demo.cast import in_two, write_parts
-from musubi.demo.oracle import Difference
 from musubi.demo.report import AccountReport, Report
 from musubi.demo.setting import Options, Story, story_on
 from musubi.demo.stack_file import StackFile
@@ -44,17 +43,8 @@ async def close(story: Story) -> None:
     await story.swallowed.look()
     report.swallowed = story.swallowed.by_service()
     report.webhooks = await story.webhooks()
-    report.differences += foreign(story, report.webhooks["events"])
     report.effects = story.ledger.effects
     for slug, channel in story.ledger.channels.items():
         levels = (await story.counts.of(slug))[1]
         counted = await closing.counted(slug)
         report.accounts.append(AccountReport(slug, channel.name, story.ledger.friends(slug), counted, levels))
-
-
-def foreign(story: Story, events: int) -> list[Difference]:
-    """Name the events that somebody else set off meanwhile: they are in insights' counts too."""
-    others = events - len(story.ledger.events) - story.ledger.links
-    if others <= 0:
-        return []
-    return [Difference("uncalled", f"{others} events on LINE's side were not the story's: play it alone", others)]

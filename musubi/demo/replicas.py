@@ -24,6 +24,9 @@ GIVEN = {"kafka": "KAFKA_URL", "mongo": "MONGO_URL"}
 class Replicas(Protocol):
     """What the story needs of a supervisor."""
 
+    async def prepare(self) -> None:
+        """Bring the stack to the state in which adding a process changes nothing else."""
+
     async def join(self, service: str) -> str:
         """Start one more process of a service; return its name once it is ready."""
 
@@ -50,6 +53,10 @@ class LocalReplicas:
         self._stack = Stack(self._home, progress)
         self._before: dict[str, int] = {}
         self._killed: dict[str, int] = {}
+
+    async def prepare(self) -> None:
+        """Bring the stack up as it is: processes whose settings this checkout has changed restart now, not later."""
+        await asyncio.to_thread(self._up, {})
 
     async def join(self, service: str) -> str:
         """Bring the stack up with one more process of the service."""

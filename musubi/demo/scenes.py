@@ -89,13 +89,13 @@ async def staff_bind_some(story: Story, parts: Sequence[Part]) -> None:
 
 
 async def more_come_and_one_is_killed(story: Story, first: Sequence[Part], second: Sequence[Part]) -> None:
-    """The second half comes while the first talks; in the middle of it a process is killed."""
+    """The second half comes while the first talks; a process is killed at work, and more comes while it is dead."""
     actions = mixed(story.options.seed, adding(second, story.users) + talking(first, story.users))
-    middle = len(actions) // 2
+    third = len(actions) // 3
     story.progress.step(f"{len(second):,} more come, the others talk: {len(actions):,} events")
-    await story.crowd.act(actions[:middle])
-    killed = await _kill_one(story)
-    await story.crowd.act(actions[middle:])
+    await story.crowd.act(actions[:third])
+    _, killed = await asyncio.gather(story.crowd.act(actions[third : 2 * third]), _kill_one(story))
+    await story.crowd.act(actions[2 * third :])
     await story.crowd.delivered()
     story.progress.done(f"{len(second):,} more came, the others talked")
     if killed is not None and story.replicas is not None:
@@ -109,7 +109,6 @@ async def _kill_one(story: Story) -> str | None:
     if story.replicas is None or service is None:
         return None
     await story.crowd.until_moving(service)
-    await story.swallowed.look()
     name = await story.replicas.kill(service)
     story.report.killed.append(name)
     story.progress.done(f"{name} was killed with kill -9 in the middle of it")

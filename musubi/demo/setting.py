@@ -99,6 +99,9 @@ async def story_on(stack: StackFile, options: Options, progress: Progress) -> As
         ledger = Ledger(channels)
         swallowed = Swallowed(session, stack)
         closing = Closing(ledger, line, staff, counts, Quiet(line, stack, mongo))
+        replicas = find_replicas(stack.path, progress) if options.kill else None
+        if replicas is not None:
+            await replicas.prepare()
         await closing.begin(progress)
         name = await unknown_crowd(options.seed, channels, line, staff)
         story = Story(
@@ -108,7 +111,7 @@ async def story_on(stack: StackFile, options: Options, progress: Progress) -> As
             staff=staff,
             ledger=ledger,
             crowd=Crowd(line, ledger, progress),
-            replicas=find_replicas(stack.path, progress) if options.kill else None,
+            replicas=replicas,
             swallowed=swallowed,
             counts=counts,
             closing=closing,
@@ -118,4 +121,5 @@ async def story_on(stack: StackFile, options: Options, progress: Progress) -> As
         )
         await swallowed.begin()
         await line.begin()
-        yield story
+        async with swallowed.watching():
+            yield story
