@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from services.binding.members.model import Contact, CustomerKey, KeyChange, Member
+from shared.ids import member_id
 from shared.mongo import ASCENDING, Collection, Database, Document, DuplicateKeyError, Index
 from shared.outbox import outbox_indexes
 
@@ -15,6 +16,7 @@ INDEXES: tuple[Index, ...] = (
     Index(COLLECTION, [("contact_ids", ASCENDING)], unique=True, sparse=True),
     Index(COLLECTION, [("key_compared", ASCENDING)], unique=True, sparse=True),
     Index(COLLECTION, [("channel", ASCENDING), ("_id", ASCENDING)]),
+    Index(COLLECTION, [("channel", ASCENDING), ("bound", ASCENDING), ("_id", ASCENDING)]),
     *outbox_indexes(COLLECTION),
 )
 
@@ -85,6 +87,7 @@ def _fields(member: Member) -> tuple[Document, Document]:
     settings: Document = {
         "channel": member.channel,
         "version": member.version,
+        "bound": member.bound,
         "contacts": [_contact_document(contact) for contact in member.contacts.values()],
         "history": [{"at": c.at, "by": c.by, "old": c.old, "new": c.new} for c in member.history],
         "created_at": member.created_at,
@@ -134,7 +137,10 @@ class MongoMembers:
         return _read_member(document) if document else None
 
     async def by_contact(self, contact_id: str) -> Member | None:
-        """Return the member that has this contact."""
+        """Return the member that has this contact: mostly the one it made, found by its id without a second index."""
+        made = await self.get(member_id(contact_id))
+        if made is not None and contact_id in made.contacts:
+            return made
         document = await self.collection.find_one({"contact_ids": contact_id})
         return _read_member(document) if document else None
 
@@ -191,9 +197,9 @@ class MongoMembers:
         """Return members by id, after the given one."""
         query: Document = {"erased_at": None}
         if channels is not None:
-            query["channel"] = {"$in": list(channels)}
+            query["channel"] = channels[0] if len(channels) == 1 else {"$in": list(channels)}
         if bound is not None:
-            query["key_compared"] = {"$exists": bound}
+            query["bound"] = bound
         if after is not None:
             query["_id"] = {"$gt": after}
         cursor = self.collection.find(query).sort("_id", ASCENDING).limit(limit)
