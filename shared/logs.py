@@ -6,7 +6,9 @@ import hashlib
 import logging
 import re
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import orjson
 
 from shared.clock import rfc3339, utcnow
 
+OWN_LOGGERS = ("musubi", "services", "shared", "simulator", "deploy")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LINE_ID = re.compile(r"\b([UCR])([0-9a-f]{32})\b")
 _CREDENTIAL = re.compile(r"(?i)\b(bearer|mk_[0-9a-z]+_|whsec_)\s*[\w.~+/=-]+|(mongodb(?:\+srv)?://)[^@/\s]+@")
@@ -77,6 +80,28 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry, default=lambda value: _clean(str(value)), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+class Occasionally(logging.Filter):
+    """Lets a library say the same thing once in a while: a client tells forty times a second that a server is down."""
+
+    def __init__(self, seconds: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._now = now
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Pass our own records, and a library's template at most once in the given time."""
+        if record.name.partition(".")[0] in OWN_LOGGERS:
+            return True
+        said, now = (record.name, str(record.msg)), self._now()
+        if now - self._said.get(said, -self._seconds) < self._seconds:
+            return False
+        if len(self._said) > 1000:
+            self._said.clear()
+        self._said[said] = now
+        return True
+
+
 def configure_logging(service: str, level: str = "INFO") -> None:
     """Send every logger's records to standard output as JSON; libraries only from WARNING on."""
     handler = logging.StreamHandler(sys.stdout)
@@ -84,5 +109,6 @@ def configure_logging(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel("WARNING")
-    for own in ("musubi", "services", "shared", "simulator", "deploy"):
+    handler.addFilter(Occasionally())
+    for own in OWN_LOGGERS:
         logging.getLogger(own).setLevel(level)

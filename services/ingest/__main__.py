@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gc
-import logging
 
 from services.ingest.app import NAME, create_app
 from services.ingest.settings import IngestSettings
 from shared.http import main
 
 if __name__ == "__main__":
-    # aiokafka says forty times a second that a broker is down; the producer says it once.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # What is loaded now stays: the collector need not walk it thousands of times a second.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

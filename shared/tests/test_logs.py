@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.logs import JsonFormatter, configure_logging, pseudonym, redact
+from shared.logs import JsonFormatter, Occasionally, configure_logging, pseudonym, redact
 
 USER = "U" + "0123456789abcdef" * 2
 GROUP = "C" + USER[1:]
@@ -149,3 +149,17 @@ def test_own_loggers_speak_from_the_level_on_and_libraries_from_warning(
         "own",
         "a library's worry",
     ]
+
+
+def test_a_library_repeats_itself_only_once_in_a_while_and_we_may() -> None:
+    now = 0.0
+    quiet = Occasionally(10, lambda: now)
+
+    def passes(name: str, text: str) -> bool:
+        return quiet.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, None, None))
+
+    assert [passes("aiokafka.conn", "no route") for _ in range(3)] == [True, False, False]
+    assert passes("aiokafka.conn", "another thing")
+    assert [passes("shared.outbox", "left over") for _ in range(2)] == [True, True]
+    now = 10.0
+    assert passes("aiokafka.conn", "no route")
