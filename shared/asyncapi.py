@@ -19,11 +19,13 @@ from shared.consumer.dead_letters import (
 from shared.consumer.records import EVENT_ID, ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC
 from shared.events import CONTRACTS, Event
 from shared.flows import CONSUMES, FOLLOWS, SENDS
+from shared.outbox import VERSION
 from shared.topics import (
     COMMERCE_EVENTS,
     LINE_EVENTS,
     LINE_SENT,
     MEMBER_EVENTS,
+    MEMBER_STATE,
     TOPICS,
     WEB_EVENTS,
     Topic,
@@ -56,6 +58,7 @@ HEADERS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     WEB_EVENTS: (_EVENT_TYPE, _EVENT_ID, _TRACE),
     COMMERCE_EVENTS: (_EVENT_TYPE, _EVENT_ID, _TRACE),
+    MEMBER_STATE: ((VERSION, "the snapshot's version; a tombstone has none"),),
     MEMBER_EVENTS: (_EVENT_ID,),
     LINE_SENT: (_EVENT_ID,),
 }

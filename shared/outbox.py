@@ -3,7 +3,7 @@
 Publications leave in their order, and do not wait for what goes to LINE, which leaves in its own order. An item is a
 plain object on the document's `pending` list:
 
-    {"id": deterministic, "do": "publish", "topic", "key", "value", "event_id"?}
+    {"id": deterministic, "do": "publish", "topic", "key", "value", "event_id"?, "version"?}
     {"id": deterministic, "do": any other name, …}                     sent by the service's own `Courier`
 
 Dispatch follows the write at once; `relay` repeats what a crash left. An item is pulled only after its acceptance, so
@@ -24,13 +24,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from shared import producer
 from shared.clock import Now, utcnow
 from shared.consumer.records import EVENT_ID
-from shared.events import Event, Fact, MessageSent, encode
+from shared.events import Event, Fact, MemberSnapshot, MessageSent, encode
 from shared.mongo import ASCENDING, Collection, Database, Document, Index, ReturnDocument, is_unavailable
 from shared.schedule import Lease, repeating_leased
 
 logger = logging.getLogger(__name__)
 
 PUBLISH = "publish"
+VERSION = "version"
+"""The header that tells a snapshot's version without reading it."""
 SEND_SECONDS = 10.0
 RELAY_CONCURRENCY = 32
 
@@ -40,10 +42,13 @@ became another item), so that dispatch goes on; False where it must wait for the
 
 
 def publication(topic: str, key: str, event: Event, item_id: str) -> Document:
-    """Return the item that publishes an event. Facts carry their id as a header, for the consumers' claims."""
+    """Return the item that publishes an event: a fact's header has its id, for the consumers' claims; a snapshot's
+    has its version."""
     item: Document = {"id": item_id, "do": PUBLISH, "topic": topic, "key": key, "value": encode(event).decode()}
     if isinstance(event, Fact | MessageSent):
         item["event_id"] = event.id
+    if isinstance(event, MemberSnapshot):
+        item["version"] = str(event.version)
     return item
 
 
@@ -54,7 +59,8 @@ def tombstone(topic: str, key: str, item_id: str) -> Document:
 
 def _letter(item: Document) -> producer.Record:
     value = item["value"]
-    headers = ((EVENT_ID, item["event_id"].encode()),) if "event_id" in item else ()
+    named = ((EVENT_ID, item.get("event_id")), (VERSION, item.get("version")))
+    headers = tuple((name, text.encode()) for name, text in named if text is not None)
     return producer.Record(item["topic"], item["key"].encode(), None if value is None else value.encode(), headers)
 
 

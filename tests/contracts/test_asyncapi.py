@@ -21,8 +21,8 @@ from shared import topics
 from shared.asyncapi import HEADERS, document, render
 from shared.consumer.dead_letters import OWN_HEADERS
 from shared.consumer.records import EVENT_ID
-from shared.events import CONTRACTS, LinkClicked, MemberUnfollowed
-from shared.outbox import publication
+from shared.events import CONTRACTS, LinkClicked, MemberSnapshot, MemberUnfollowed
+from shared.outbox import VERSION, publication
 
 AT = datetime(2026, 8, 1, tzinfo=UTC)
 
@@ -119,6 +119,13 @@ def test_a_fact_on_the_outbox_carries_its_id(topic: str) -> None:
 
     assert publication(topic, "mbr_1", event, event.id)["event_id"] == event.id
     assert header_names(topic) == {EVENT_ID}
+
+
+def test_a_snapshot_on_the_outbox_carries_its_version() -> None:
+    snapshot = MemberSnapshot(id="mbr_1", version=7, channel="shop", created_at=AT, updated_at=AT)
+
+    assert publication(topics.MEMBER_STATE, "mbr_1", snapshot, "mbr_1.v7")["version"] == "7"
+    assert header_names(topics.MEMBER_STATE) == {VERSION}
 
 
 def test_the_headers_of_dead_letters_are_those_that_are_written() -> None:
