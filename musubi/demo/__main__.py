@@ -18,6 +18,8 @@ from musubi.demo.play import play
 from musubi.demo.report import show
 from musubi.demo.setting import Options
 
+INTERRUPTED = 130
+
 
 def read_arguments(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
@@ -48,6 +50,9 @@ def main(arguments: list[str]) -> int:
     except (StoryError, StackError) as error:
         sys.stderr.write(f"\n✗ the story was not played to its end: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n✗ the story was interrupted; the stack is as it was, with the story's people in it\n")
+        return INTERRUPTED
     show(report, progress.console)
     if asked.json is not None:
         asked.json.write_text(report.as_json(), encoding="utf-8")

@@ -28,8 +28,12 @@ async def every_tenth_webhook_twice(line: LineSide) -> AsyncIterator[None]:
     await line.set_trouble(before | {"duplicate_every": DUPLICATE_EVERY})
     try:
         yield
-    finally:
-        await line.set_trouble(before)
+    except BaseException:
+        # What ended the story is the news, not that the stand-in may be gone too.
+        with contextlib.suppress(StoryError):
+            await line.set_trouble(before)
+        raise
+    await line.set_trouble(before)
 
 
 async def friends_come(story: Story, parts: Sequence[Part]) -> None:
