@@ -52,6 +52,8 @@ class Layout:
     simulator_port: int | None
     replicas: tuple[Replica, ...]
     files: KeyFiles | None
+    databases: str | None = None
+    """Ends the names of the services' databases where they lie on a server that outlives the stack's own Kafka."""
 
     def of(self, service: str) -> list[Replica]:
         """Return the replicas of a service, first one first."""
@@ -133,6 +135,8 @@ class Layout:
         }
         if replica.service.stores:
             settings["MONGO_URL"] = self.mongo_url
+            if self.databases is not None:
+                settings["MONGO_DATABASE"] = f"{replica.service.name}_{self.databases}"
         command = (sys.executable, "-m", f"services.{replica.service.name}")
         return Program(replica.name, command, _python(settings), SERVICE_PRIORITY)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,14 @@ class Home:
     def story_marker(self) -> Path:
         """Made once the story has been played to its end."""
         return self.root / "story.done"
+
+    @property
+    def databases(self) -> str:
+        """A name as old as the stack's own Kafka: offsets kept in a store mean nothing on another Kafka."""
+        file = self.folder("kafka") / "databases"
+        if not file.is_file():
+            file.write_text(secrets.token_hex(4))
+        return file.read_text()
 
     @property
     def secrets(self) -> Path:

@@ -116,6 +116,7 @@ class Stack:
             simulator_port=None if counts is None else choose_simulator_port(ports, running),
             replicas=() if counts is None else choose_replicas(ports, _wanted(counts, running), running),
             files=None if counts is None else key_files(self.home),
+            databases=self.home.databases if mongo_url and not kafka_url else None,
         )
         for name, (taken, port) in ports.moved.items():
             self._progress.note(f"port {taken} is taken by another program; {name} is on {port}")
