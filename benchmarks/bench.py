@@ -1,0 +1,26 @@
+"""Where benchmarks run: the servers, the cores, a folder for logs, how long and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cores import Cores
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every benchmark is given.
+
+    Args:
+        rounds: how often the contenders take turns.
+        seconds: how long a contender works in a round.
+    """
+
+    kafka_url: str
+    mongo_url: str
+    store: str
+    cores: Cores
+    folder: Path
+    rounds: int
+    seconds: float

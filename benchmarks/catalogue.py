@@ -1,0 +1,47 @@
+"""Every benchmark there is, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks import (
+    d1_ingest_to_starlette,
+    d2_ingest_to_sdk_one_event,
+    d3_ingest_to_sdk_ten_events,
+    d7_insights_to_naive,
+    d9_consumer_batches,
+    d9k_consumer_keyed,
+    d10_keys_to_serial,
+    d11_webhook_latency,
+)
+from benchmarks.goals import Benchmark
+
+ALL: tuple[Benchmark, ...] = (
+    d1_ingest_to_starlette.BENCHMARK,
+    d2_ingest_to_sdk_one_event.BENCHMARK,
+    d3_ingest_to_sdk_ten_events.BENCHMARK,
+    d7_insights_to_naive.BENCHMARK,
+    d9_consumer_batches.BENCHMARK,
+    d9k_consumer_keyed.BENCHMARK,
+    d10_keys_to_serial.BENCHMARK,
+    d11_webhook_latency.BENCHMARK,
+)
+BY_ID = {benchmark.goal.id: benchmark for benchmark in ALL}
+
+
+class UnknownBenchmark(ValueError):
+    """There is no benchmark of that id; the text names those there are."""
+
+
+def chosen(only: str | None) -> Sequence[Benchmark]:
+    """Return those named, with commas between; all where none is.
+
+    Raises:
+        UnknownBenchmark: see there.
+    """
+    if not only:
+        return ALL
+    wanted = [name.strip().upper() for name in only.split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in BY_ID]:
+        raise UnknownBenchmark(f"no benchmark {', '.join(unknown)}; there are {', '.join(BY_ID)}")
+    return [benchmark for benchmark in ALL if benchmark.goal.id in wanted]

@@ -1,0 +1,34 @@
+"""Two consumers of the same topic by turns, each round in a process and a group of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+
+from benchmarks.bench import Bench
+from benchmarks.consumers.tally import Task
+from benchmarks.measure import Outcome, Sample, side_by_side
+from benchmarks.processes import run_round
+from benchmarks.records import SERVICE, filled_topic
+from shared.ids import ulid
+
+
+def consumers_compared(
+    bench: Bench, subject: str, yardstick: str, *, records: int, partitions: int = 12, users: int = 1000
+) -> Outcome:
+    """Measure records a second of two modules of `benchmarks.consumers`.
+
+    Args:
+        records: how many to write; a consumer that has read all of them is done before its round is over.
+    """
+    with filled_topic(bench.kafka_url, partitions, records, users) as topic:
+        measures = [partial(_round, bench, name, topic, records) for name in (subject, yardstick)]
+        return side_by_side(bench.rounds, (subject, measures[0]), (yardstick, measures[1]), item="record")
+
+
+def _round(bench: Bench, name: str, topic: str, records: int) -> Sample:
+    run = f"{SERVICE}_{ulid().lower()}"
+    task = Task(bench.kafka_url, topic, records, run, bench.seconds, bench.mongo_url, run)
+    options: Mapping[str, object] = {key: value for key, value in asdict(task).items() if key != "seconds"}
+    return run_round(f"benchmarks.consumers.{name}", bench.cores.subject, bench.seconds, options)
