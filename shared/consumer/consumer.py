@@ -208,6 +208,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Start afresh with what the group gave us."""
         if not self._stopping:
             self._partitions = {tp: self._new_partition() for tp in assigned}
+            self.metrics.lag.clear()
             self._paused.clear()
             self.metrics.partitions.set(len(self._partitions))
             logger.info("assigned", extra={"partitions": len(self._partitions)})

@@ -257,12 +257,17 @@ async def test_members_joining_and_leaving_under_load_lose_and_double_nothing(la
         return sum(len(offsets) for offsets in effects.values())
 
     sending = asyncio.create_task(load())
-    async with lab.consuming(handler):
+
+    def lag_series(consumer: Consumer) -> int:
+        return sum(1 for sample in next(iter(consumer.metrics.lag.collect())).samples if sample.labels)
+
+    async with lab.consuming(handler) as first:
         await eventually(lambda: total() > 200)
         async with lab.consuming(handler) as second:
             await eventually(lambda: second.metrics.partitions._value.get() > 0)
             async with lab.consuming(handler) as third:
                 await eventually(lambda: third.metrics.partitions._value.get() > 0)
+            await eventually(lambda: lag_series(first) <= first.metrics.partitions._value.get() < 15)
         await sending
         await eventually(lambda: total() == 2400, seconds=60)
     assert all(len(offsets) == 60 for offsets in effects.values())
