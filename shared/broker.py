@@ -74,8 +74,8 @@ async def reading(kafka_url: str, topic: str) -> AsyncIterator[Any]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka_url.split(","), enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    await consumer.start()
     try:
+        await consumer.start()
         await consumer._client.add_topic(topic)
         partitions = consumer.partitions_for_topic(topic)
         if not partitions:

@@ -171,6 +171,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 decoder=_untouched,
             )
             subscriber(self._feed)
+            self._broker, self._subscriber = broker, subscriber
             try:
                 await broker.start()
             except (KafkaError, OSError) as error:
@@ -178,7 +179,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await broker.stop()
                 await asyncio.sleep(1)
             else:
-                self._broker, self._subscriber = broker, subscriber
                 return
 
     async def _handle(self, records: Sequence[Record]) -> None:
