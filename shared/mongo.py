@@ -63,8 +63,10 @@ _UNAVAILABLE = (
     WTimeoutError,
     WaitQueueTimeoutError,
 )
-_UNAVAILABLE_CODES = frozenset({6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
-"""Server answers that mean: not now, or not known whether done (step-down, shutdown, interrupted, network)."""
+_DEADLOCK = 16908292
+"""PostgreSQL's deadlock_detected (SQLSTATE 40P01), packed into a number as DocumentDB passes it on."""
+_UNAVAILABLE_CODES = frozenset({6, 7, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, _DEADLOCK})
+"""Server answers that mean: not now, or not known whether done (step-down, shutdown, network, conflict)."""
 
 _DUPLICATE = 11000
 

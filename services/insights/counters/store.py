@@ -68,7 +68,11 @@ class Counters(Protocol):
 
 
 class MongoCounters:
-    """The counters of insights' database, to write and to read."""
+    """The counters of insights' database, to write and to read.
+
+    Partitions share documents, and some servers (DocumentDB) hold a bulk's locks to its end: every bulk goes through
+    its documents in order of their ids, or two of them would wait for each other until one is refused.
+    """
 
     def __init__(self, database: Database) -> None:
         self._counters = database[COUNTERS]
@@ -87,8 +91,9 @@ class MongoCounters:
 
     async def swap(self, slot: str, moves: Sequence[Change]) -> bool:
         """Write each move whose slot still is what was read; False where one no longer was."""
+        updates = [_update(slot, move) for move in sorted(moves, key=lambda move: move.key.id)]
         try:
-            done = await self._counters.bulk_write([_update(slot, move) for move in moves], ordered=False)
+            done = await self._counters.bulk_write(updates, ordered=False)
         except BulkWriteError as error:
             # A refused upsert: the counter, or this slot of it, was made by another process in between.
             duplicate_positions(error)
@@ -101,7 +106,7 @@ class MongoCounters:
         if not documents:
             return
         try:
-            await self._visits.insert_many(list(documents.values()), ordered=False)
+            await self._visits.insert_many([documents[name] for name in sorted(documents)], ordered=False)
         except BulkWriteError as error:
             duplicate_positions(error)
 
@@ -113,7 +118,7 @@ class MongoCounters:
                 {"$max": {"at": moment}, "$setOnInsert": {"channel": channel, "topic": topic}},
                 upsert=True,
             )
-            for channel, moment in newest.items()
+            for channel, moment in sorted(newest.items())
         ]
         while updates:
             try:

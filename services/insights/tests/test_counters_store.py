@@ -74,6 +74,26 @@ async def test_partitions_write_one_counter_side_by_side(counters: Counters) -> 
     assert [await counters.slots([ADDS], slot) for slot in slots] == [{ADDS: Slot(10, 9)}] * 6
 
 
+async def test_partitions_that_touch_the_same_counters_in_another_order_never_wait_for_each_other(
+    counters: Counters,
+) -> None:
+    keys = [CounterKey("shop", "clicks", f"person:{number}", DAY) for number in range(40)]
+
+    async def feed(slot: str, order: list[CounterKey]) -> None:
+        for offset in range(5):
+            before = await counters.slots(order, slot)
+            assert await counters.swap(slot, [Change(key, before.get(key), Slot(offset + 1, offset)) for key in order])
+
+    orders = {f"line%2Eevents/{number}": keys[:: 1 if number % 2 else -1] for number in range(6)}
+    async with asyncio.timeout(20):
+        # The counters exist before they are fought over: two that make one at once is another test's.
+        await counters.swap("first", [Change(key, None, Slot(1, 1)) for key in keys])
+        await asyncio.gather(*(feed(slot, order) for slot, order in orders.items()))
+
+    for slot in orders:
+        assert set((await counters.slots(keys, slot)).values()) == {Slot(5, 4)}
+
+
 @pytest.fixture
 async def server(database: Database) -> MongoCounters:
     await ensure_indexes(database, INDEXES)
