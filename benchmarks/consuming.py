@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 
@@ -13,22 +12,25 @@ from benchmarks.processes import run_round
 from benchmarks.records import SERVICE, filled_topic
 from shared.ids import ulid
 
+WARM_SECONDS = 2.0
+
 
 def consumers_compared(
     bench: Bench, subject: str, yardstick: str, *, records: int, partitions: int = 12, users: int = 1000
 ) -> Outcome:
-    """Measure records a second of two modules of `benchmarks.consumers`.
+    """Measure records a second of two modules of `benchmarks.consumers`, after a short round of each to warm the servers.
 
     Args:
         records: how many to write; a consumer that has read all of them is done before its round is over.
     """
     with filled_topic(bench.kafka_url, partitions, records, users) as topic:
-        measures = [partial(_round, bench, name, topic, records) for name in (subject, yardstick)]
+        for name in (subject, yardstick):
+            _round(bench, name, topic, records, min(WARM_SECONDS, bench.seconds))
+        measures = [partial(_round, bench, name, topic, records, bench.seconds) for name in (subject, yardstick)]
         return side_by_side(bench.rounds, (subject, measures[0]), (yardstick, measures[1]), item="record")
 
 
-def _round(bench: Bench, name: str, topic: str, records: int) -> Sample:
+def _round(bench: Bench, name: str, topic: str, records: int, seconds: float) -> Sample:
     run = f"{SERVICE}_{ulid().lower()}"
-    task = Task(bench.kafka_url, topic, records, run, bench.seconds, bench.mongo_url, run)
-    options: Mapping[str, object] = {key: value for key, value in asdict(task).items() if key != "seconds"}
-    return run_round(f"benchmarks.consumers.{name}", bench.cores.subject, bench.seconds, options)
+    task = Task(bench.kafka_url, topic, records, run, seconds, bench.mongo_url, run)
+    return run_round(f"benchmarks.consumers.{name}", bench.cores.subject, seconds, asdict(task))

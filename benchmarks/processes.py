@@ -112,7 +112,7 @@ def run_round(module: str, cores: frozenset[int], seconds: float, options: Mappi
     Raises:
         CannotRun: it failed or did not come to an end.
     """
-    command = [sys.executable, "-m", module, json.dumps({**options, "seconds": seconds})]
+    command = [sys.executable, "-m", module, json.dumps(options)]
     try:
         with pinned(cores):
             done = subprocess.run(

@@ -12,6 +12,7 @@ import orjson
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import CollectorRegistry
 
+from deploy.local.probes import quiet_client
 from deploy.topics.job import apply_topics
 from services.ingest.webhook.model import envelope, prepare, trace
 from shared.clock import rfc3339, to_millis, utcnow
@@ -66,7 +67,8 @@ def filled_topic(kafka_url: str, partitions: int, records: int, users: int) -> I
     topics = [Topic(name, partitions, DAY_MS), *(Topic(other, 1, DAY_MS) for other in names[1:])]
     asyncio.run(apply_topics(kafka_url, topics=topics))
     try:
-        asyncio.run(_fill(kafka_url, line_events(name, records, users)))
+        with quiet_client():
+            asyncio.run(_fill(kafka_url, line_events(name, records, users)))
         yield name
     finally:
         asyncio.run(_delete(kafka_url, names))

@@ -199,6 +199,8 @@ class Supervisor:
         """Return what is known of every process by name; nothing where the supervisor does not run."""
         if not self.runs():
             return {}
+        # The log is read after the states: supervisor writes a death down before it shows the process brought back.
+        processes = self._ask("getAllProcessInfo")
         deaths = self._deaths()
         return {
             info["name"]: State(
@@ -209,7 +211,7 @@ class Supervisor:
                 deaths=len(deaths[info["name"]]),
                 last_death=deaths[info["name"]][-1] if deaths[info["name"]] else None,
             )
-            for info in self._ask("getAllProcessInfo")
+            for info in processes
         }
 
     def _deaths(self) -> dict[str, list[str]]:
