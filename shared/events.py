@@ -103,6 +103,7 @@ class MemberSnapshot(Event):
     channel: str
     bound: bool = False
     keys: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
     contacts: tuple[ContactState, ...] = ()
     created_at: datetime
     updated_at: datetime
@@ -157,6 +158,23 @@ class MemberLinkFailed(MemberFact):
     reason: str
 
 
+class MemberTagged(MemberFact):
+    """member.events: the member got a tag. `origin` says what gave it: staff, import, campaign, …"""
+
+    type: Literal["tagged"] = "tagged"
+    tag: str
+    origin: str
+    expires_at: datetime | None = None
+
+
+class MemberUntagged(MemberFact):
+    """member.events: the member lost a tag, taken away or expired."""
+
+    type: Literal["untagged"] = "untagged"
+    tag: str
+    origin: str
+
+
 class MessageSent(Event):
     """line.sent: LINE accepted an outgoing call. A campaign's carries counts, never names."""
 
@@ -177,6 +195,150 @@ class MessageSent(Event):
     request_id: str | None = None
 
 
+class CampaignFact(Fact):
+    """A fact about a campaign."""
+
+    campaign: str
+
+
+class CampaignStateChanged(CampaignFact):
+    """campaign.events: a campaign moved on: draft, scheduled, freezing, running, paused, finished, cancelled."""
+
+    type: Literal["state_changed"] = "state_changed"
+    state: str
+    previous: str | None = None
+    by: str
+    """A key's id, or `system`."""
+    reason: str | None = None
+    """Why it was paused: staff, quota, unauthorised, errors, blocks, overdue."""
+    name: str | None = None
+    version: int = 0
+    """Of the campaign: a higher one is newer."""
+
+
+class CampaignFrozen(CampaignFact):
+    """campaign.events: the audience is fixed."""
+
+    type: Literal["frozen"] = "frozen"
+    recipients: int
+    chunks: int
+    skipped: dict[str, int] = {}
+    """By reason, of those who matched the segment."""
+
+
+class ChunkAccepted(CampaignFact):
+    """campaign.events: LINE accepted a chunk. Counts only; who they are is broadcast's to tell."""
+
+    type: Literal["chunk_accepted"] = "chunk_accepted"
+    chunk: int
+    recipients: int
+    skipped: dict[str, int] = {}
+    """Skipped since the audience was frozen, by reason."""
+    request_id: str | None = None
+
+
+class ChunkFailed(CampaignFact):
+    """campaign.events: a chunk ended without LINE's acceptance, or nobody knows whether it was accepted."""
+
+    type: Literal["chunk_failed"] = "chunk_failed"
+    chunk: int
+    recipients: int
+    skipped: dict[str, int] = {}
+    end: Literal["rejected", "unknown"]
+
+
+class RecipientBlocked(CampaignFact):
+    """campaign.events: a recipient blocked the account within 24 h of a campaign's acceptance."""
+
+    type: Literal["recipient_blocked"] = "recipient_blocked"
+    contact: str
+
+
+class DeskFact(Fact):
+    """A fact of the conversation desk about a contact."""
+
+    contact: str
+    member: str | None = None
+
+
+class ConversationOpened(DeskFact):
+    """ticket.events: a contact wrote who had no open conversation. `opening` counts them, from 1."""
+
+    type: Literal["conversation_opened"] = "conversation_opened"
+    opening: int
+
+
+class ConversationClosed(DeskFact):
+    """ticket.events: staff resolved a conversation. Times in seconds since its opening."""
+
+    type: Literal["conversation_closed"] = "conversation_closed"
+    opening: int
+    by: str
+    first_response_seconds: float | None = None
+    resolution_seconds: float | None = None
+
+
+class TicketOpened(DeskFact):
+    """ticket.events: a ticket was made, once."""
+
+    type: Literal["ticket_opened"] = "ticket_opened"
+    ticket: str
+    number: int
+    kind: str
+    priority: str = "normal"
+    by: str
+    """A flow's name, or a key's id."""
+
+
+class TicketAssigned(DeskFact):
+    """ticket.events: a ticket was given to a person, a team, or nobody."""
+
+    type: Literal["ticket_assigned"] = "ticket_assigned"
+    ticket: str
+    number: int
+    assignee: str | None = None
+    team: str | None = None
+    by: str
+
+
+class TicketReplied(DeskFact):
+    """ticket.events: staff answered the customer of an open ticket for the first time."""
+
+    type: Literal["ticket_replied"] = "ticket_replied"
+    ticket: str
+    number: int
+    by: str
+    first_response_seconds: float
+    """Working seconds since the ticket was opened."""
+    assignee: str | None = None
+    team: str | None = None
+
+
+class TicketStateChanged(DeskFact):
+    """ticket.events: a ticket moved on."""
+
+    type: Literal["ticket_state_changed"] = "ticket_state_changed"
+    ticket: str
+    number: int
+    kind: str
+    state: str
+    previous: str
+    by: str
+    resolution_seconds: float | None = None
+    """Only when it closed: working seconds since the opening, less the waiting for the customer."""
+    assignee: str | None = None
+    team: str | None = None
+
+
+class TicketBreached(DeskFact):
+    """ticket.events: a target passed unmet, told once a target."""
+
+    type: Literal["ticket_breached"] = "ticket_breached"
+    ticket: str
+    number: int
+    target: Literal["first_response", "resolution"]
+
+
 class PersonErased(Event):
     """erasures: records of this subject up to `erased_at` are dropped, also in replays. Key: keyed hash."""
 
@@ -184,16 +346,32 @@ class PersonErased(Event):
     erased_at: datetime
 
 
-WebEvent = Annotated[LinkClicked | PageViewed | SourceHit, Field(discriminator="type")]
-MemberEvent = Annotated[
-    MemberFollowed | MemberUnfollowed | MemberAttributed | MemberBound | MemberUnbound | MemberLinkFailed,
-    Field(discriminator="type"),
-]
+AnyWebEvent = LinkClicked | PageViewed | SourceHit
+AnyMemberEvent = (
+    MemberFollowed
+    | MemberUnfollowed
+    | MemberAttributed
+    | MemberBound
+    | MemberUnbound
+    | MemberLinkFailed
+    | MemberTagged
+    | MemberUntagged
+)
+AnyCampaignEvent = CampaignStateChanged | CampaignFrozen | ChunkAccepted | ChunkFailed | RecipientBlocked
+AnyTicketEvent = (
+    ConversationOpened
+    | ConversationClosed
+    | TicketOpened
+    | TicketAssigned
+    | TicketReplied
+    | TicketStateChanged
+    | TicketBreached
+)
 
-WEB_EVENT: TypeAdapter[LinkClicked | PageViewed | SourceHit] = TypeAdapter(WebEvent)
-MEMBER_EVENT: TypeAdapter[
-    MemberFollowed | MemberUnfollowed | MemberAttributed | MemberBound | MemberUnbound | MemberLinkFailed
-] = TypeAdapter(MemberEvent)
+WEB_EVENT: TypeAdapter[AnyWebEvent] = TypeAdapter(Annotated[AnyWebEvent, Field(discriminator="type")])
+MEMBER_EVENT: TypeAdapter[AnyMemberEvent] = TypeAdapter(Annotated[AnyMemberEvent, Field(discriminator="type")])
+CAMPAIGN_EVENT: TypeAdapter[AnyCampaignEvent] = TypeAdapter(Annotated[AnyCampaignEvent, Field(discriminator="type")])
+TICKET_EVENT: TypeAdapter[AnyTicketEvent] = TypeAdapter(Annotated[AnyTicketEvent, Field(discriminator="type")])
 
 CONTRACTS: dict[str, tuple[type[Event], ...]] = {
     topics.LINE_EVENTS: (LineEventReceived,),
@@ -207,8 +385,20 @@ CONTRACTS: dict[str, tuple[type[Event], ...]] = {
         MemberBound,
         MemberUnbound,
         MemberLinkFailed,
+        MemberTagged,
+        MemberUntagged,
     ),
     topics.LINE_SENT: (MessageSent,),
+    topics.CAMPAIGN_EVENTS: (CampaignStateChanged, CampaignFrozen, ChunkAccepted, ChunkFailed, RecipientBlocked),
+    topics.TICKET_EVENTS: (
+        ConversationOpened,
+        ConversationClosed,
+        TicketOpened,
+        TicketAssigned,
+        TicketReplied,
+        TicketStateChanged,
+        TicketBreached,
+    ),
     topics.ERASURES: (PersonErased,),
 }
 """The contracts of each topic that something writes today; AsyncAPI is generated from this."""

@@ -13,14 +13,29 @@ from pydantic import TypeAdapter, ValidationError
 from services.insights.counters.readings import READERS
 from shared import topics
 from shared.asyncapi import message_name
-from shared.events import CONTRACTS, MEMBER_EVENT, WEB_EVENT, Event, MemberSnapshot, encode
+from shared.events import (
+    CAMPAIGN_EVENT,
+    CONTRACTS,
+    MEMBER_EVENT,
+    TICKET_EVENT,
+    WEB_EVENT,
+    Event,
+    MemberSnapshot,
+    encode,
+)
 from shared.line_events import read_line_event
 
 GOLDEN = Path(__file__).parent / "golden"
-UNIONS: dict[str, TypeAdapter[Any]] = {topics.WEB_EVENTS: WEB_EVENT, topics.MEMBER_EVENTS: MEMBER_EVENT}
+UNIONS: dict[str, TypeAdapter[Any]] = {
+    topics.WEB_EVENTS: WEB_EVENT,
+    topics.MEMBER_EVENTS: MEMBER_EVENT,
+    topics.CAMPAIGN_EVENTS: CAMPAIGN_EVENT,
+    topics.TICKET_EVENTS: TICKET_EVENT,
+}
 PAST_TENSE = (
     *("Received", "Clicked", "Viewed", "Hit", "Followed", "Unfollowed", "Attributed", "Bound", "Unbound"),
-    *("Failed", "Sent", "Erased"),
+    *("Failed", "Sent", "Erased", "Tagged", "Untagged", "Changed", "Frozen", "Accepted", "Blocked"),
+    *("Opened", "Closed", "Assigned", "Replied", "Breached"),
 )
 STATES = (MemberSnapshot,)
 """What a compacted topic holds is no event: it has no tense."""
@@ -38,6 +53,11 @@ class Golden:
     def content(self) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(self.path.read_bytes())
         return loaded
+
+    @property
+    def newest(self) -> bool:
+        """Whether no later version of the contract has a golden: this one holds every field there is."""
+        return self.path == max(self.path.parent.glob(f"{message_name(self.kind)}.v*.json"))
 
     def __str__(self) -> str:
         return f"{self.topic}/{self.path.name}"
@@ -65,9 +85,11 @@ def test_every_golden_has_a_contract() -> None:
 
 @each_golden
 def test_a_golden_is_read_whole_and_written_the_same(golden: Golden) -> None:
-    read = golden.kind.model_validate_json(golden.path.read_bytes())
+    written = json.loads(encode(golden.kind.model_validate_json(golden.path.read_bytes())))
+    later = {name for name, value in written.items() if name not in golden.content and not value}
 
-    assert json.loads(encode(read)) == golden.content
+    assert {name: value for name, value in written.items() if name not in later} == golden.content
+    assert not (golden.newest and later)
 
 
 @each_golden
