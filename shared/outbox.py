@@ -69,6 +69,20 @@ def outbox_indexes(collection: str) -> Sequence[Index]:
     return (Index(collection, [("pending_since", ASCENDING)], sparse=True),)
 
 
+class OutboxMetrics:
+    """What is counted of a process's outboxes, by the collection each is on."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        on = ["outbox"]
+        self.left = Counter("outbox_items", "Items that left the outbox, by kind.", [*on, "do"], registry=registry)
+        self.relayed = Counter(
+            "outbox_relayed_documents", "Documents whose left-over items the relay took up.", on, registry=registry
+        )
+        self.oldest = Gauge(
+            "outbox_oldest_timestamp_seconds", "Since when the oldest item waits; 0 where none.", on, registry=registry
+        )
+
+
 class Outbox:
     """Dispatches the pending items of one collection's documents."""
 
@@ -77,20 +91,16 @@ class Outbox:
         collection: Collection,
         sender: producer.Producer,
         courier: Courier | None,
-        registry: CollectorRegistry,
+        metrics: OutboxMetrics,
         now: Now = utcnow,
     ) -> None:
         self._documents = collection
         self._sender = sender
         self._courier = courier
         self._now = now
-        self._left = Counter("outbox_items", "Items that left the outbox, by kind.", ["do"], registry=registry)
-        self._relayed = Counter(
-            "outbox_relayed_documents", "Documents whose left-over items the relay took up.", registry=registry
-        )
-        self._oldest = Gauge(
-            "outbox_oldest_timestamp_seconds", "Since when the oldest item waits; 0 where none.", registry=registry
-        )
+        self._left = metrics.left
+        self._relayed = metrics.relayed.labels(collection.name)
+        self._oldest = metrics.oldest.labels(collection.name)
 
     async def dispatch(self, document_id: str, pending: Sequence[Document] | None = None) -> None:
         """Send everything that is pending on a document, in order, as far as the world lets it.
@@ -107,7 +117,7 @@ class Outbox:
             publications = [item for item in items if item["do"] == PUBLISH]
             if publications:
                 await self._sender.send_all([_letter(item) for item in publications], timeout=SEND_SECONDS)
-                self._left.labels(PUBLISH).inc(len(publications))
+                self._left.labels(self._documents.name, PUBLISH).inc(len(publications))
                 if len(publications) == len(items) and await self._empty(document_id, items):
                     return
                 items = await self.remove(document_id, [item["id"] for item in publications])
@@ -141,7 +151,7 @@ class Outbox:
             raise LookupError(f"nobody delivers items of the kind {item['do']!r}")
         gone = await self._courier(document_id, item)
         if gone:
-            self._left.labels(item["do"]).inc()
+            self._left.labels(self._documents.name, item["do"]).inc()
         return gone
 
     async def remove(self, document_id: str, item_ids: Sequence[str]) -> list[Document]:

@@ -11,10 +11,6 @@ from prometheus_client import CollectorRegistry
 
 from services.binding.accountlinks import store as nonce_store
 from services.binding.accountlinks.api import account_link_routes
-from services.binding.answers.courier import AnswerCourier
-from services.binding.answers.model import ANSWER
-from services.binding.answers.store import AnswerStates
-from services.binding.couriers import courier_of, errand
 from services.binding.groups.store import MongoGroups
 from services.binding.keys.api import key_routes
 from services.binding.links.api import link_routes
@@ -31,11 +27,14 @@ from services.binding.sources import store as hit_store
 from services.binding.sources.handlers import SourceDeps, find_source, on_web_events
 from services.binding.sources.model import ATTRIBUTE
 from shared import audit, topics
+from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
+from shared.answers.store import AnswerStates
 from shared.api import create_api
 from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
 from shared.consumer import Consumer, ConsumerOptions, claims
+from shared.couriers import courier_of, errand
 from shared.dlq import DeadLetterDesk, dead_letter_routes
 from shared.erasures import Erasures, load_erasure_key
 from shared.http import Application, Health
@@ -43,7 +42,7 @@ from shared.line import builders
 from shared.line.client import LineClient
 from shared.links import LinkKeys
 from shared.mongo import Document, connect, ensure_indexes, ping, until_available
-from shared.outbox import Outbox
+from shared.outbox import Outbox, OutboxMetrics
 from shared.producer import Producer
 
 SERVICE = "binding"
@@ -83,7 +82,7 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     async def deliver(document_id: str, item: Document) -> bool:
         return await couriers(document_id, item)
 
-    outbox = Outbox(members.collection, sender, deliver, registry, now)
+    outbox = Outbox(members.collection, sender, deliver, OutboxMetrics(registry), now)
     changes = MemberChanges(members, outbox, now)
     sources = SourceDeps(hits, changes, channels)
 
@@ -94,9 +93,19 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     async def forget(_: str, item: Document) -> bool:
         return await forget_contacts(item["contacts"], Traces(hits, groups, line, channels))
 
+    answers = AnswerCourier(
+        SERVICE,
+        AnswerStates(members.collection),
+        outbox,
+        line,
+        channels,
+        AnswerMetrics(registry),
+        now,
+        member_of=lambda member_id, _: member_id,
+    )
     couriers = courier_of(
         {
-            ANSWER: AnswerCourier(AnswerStates(members.collection), outbox, line, channels, registry, now).deliver,
+            ANSWER: answers.deliver,
             MENU: MenuCourier(members, outbox, line, channels, registry).deliver,
             ATTRIBUTE: errand(outbox, attribute),
             FORGET: errand(outbox, forget),

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.events import MemberUnfollowed
 from shared.mongo import Collection, Database, Document, ensure_indexes
-from shared.outbox import Courier, Outbox, outbox_indexes, publication, tombstone
+from shared.outbox import Courier, Outbox, OutboxMetrics, outbox_indexes, publication, tombstone
 from shared.producer import BrokerUnavailable, Producer, Record
 from shared.testing.waiting import eventually
 from shared.topics import MEMBER_EVENTS, MEMBER_STATE
@@ -78,7 +78,8 @@ class Shelf:
     def another(self, courier: Courier | None = None) -> Outbox:
         """Return an outbox of the same collection, as another process has it."""
         sender = cast(Producer, self.broker)
-        return Outbox(self.documents, sender, courier or self.deliver, CollectorRegistry(), lambda: self.now)
+        metrics = OutboxMetrics(CollectorRegistry())
+        return Outbox(self.documents, sender, courier or self.deliver, metrics, lambda: self.now)
 
     async def deliver(self, document_id: str, errand: Document) -> bool:
         """A courier that delivers at once."""

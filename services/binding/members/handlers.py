@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from services.binding.accountlinks.model import LinkOutcome
 from services.binding.accountlinks.store import NonceStore
-from services.binding.answers.model import LINK_FAILED, LINKED, answer_item, greeting_item
+from services.binding.answers.model import LINK_FAILED, LINKED, Purpose, greeting, link_answer
 from services.binding.arrivals import Arrived, read_events
 from services.binding.groups.handlers import apply_group_events
 from services.binding.groups.store import GroupStore
@@ -141,8 +141,8 @@ def _apply_follow(
         return
     change.sends.append(attribution_item(contact, event))
     if fresh:
-        greeting = greeting_item(channel, contact, event, returning=followed.returning)
-        change.sends += [greeting] if greeting else []
+        said = greeting(channel, contact, event, returning=followed.returning)
+        change.sends += [said] if said else []
     if event.answerable and (member.bound or followed.returning):
         change.sends.append(menu_item(contact, event.id))
 
@@ -157,7 +157,7 @@ def _apply_link(
     *,
     fresh: bool,
 ) -> None:
-    answer = LINKED
+    answer: Purpose = LINKED
     if outcome.customer_key is not None:
         facts = bind(member, outcome.customer_key, "account_link", event.at)
         change.facts += facts
@@ -167,7 +167,7 @@ def _apply_link(
     else:
         answer = LINK_FAILED
         change.facts.append(_link_failed(member, contact, event, outcome.problem or "unknown"))
-    if fresh and (item := answer_item(channel, contact, event, answer)):
+    if fresh and (item := link_answer(channel, contact, event, answer)):
         change.sends.append(item)
 
 

@@ -9,14 +9,15 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.binding.answers.courier import AnswerCourier
-from services.binding.answers.model import ANSWER, NEW, PUSH
-from services.binding.answers.store import AnswerStates
+from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
+from shared.answers.model import NEW, PUSH
+from shared.answers.store import AnswerStates
 from shared.channels import Channel, Channels
 from shared.line.client import LineClient
 from shared.line.outcomes import Accepted, Outcome, QuotaExhausted, RateLimited, Rejected, Unauthorised, Unknown
+from shared.line.prepared import PreparedCall, retry_key
 from shared.mongo import Database, Document
-from shared.outbox import Outbox
+from shared.outbox import Outbox, OutboxMetrics
 from shared.producer import Producer, Record
 
 pytestmark = pytest.mark.integration
@@ -46,8 +47,8 @@ class ScriptedLine:
         self.calls.append(("reply", about["attempted_before"]))
         return self.outcomes.pop(0)
 
-    async def push(self, channel: str, to: str, messages: Any, **about: Any) -> Outcome:
-        self.calls.append(("push", about["sent_id"]))
+    async def send(self, prepared: PreparedCall, **about: Any) -> Outcome:
+        self.calls.append((prepared.api, prepared.retry_key))
         return self.outcomes.pop(0)
 
     async def profile(self, channel: str, user_id: str) -> None:
@@ -72,6 +73,7 @@ class Desk:
     line: ScriptedLine
     sent: Collected = field(default_factory=Collected)
     now: datetime = NOON
+    ends: list[tuple[str, str, str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.members = self.database["members"]
@@ -88,18 +90,25 @@ class Desk:
             }
         )
         registry = CollectorRegistry()
-        self.outbox = Outbox(self.members, cast(Producer, self.sent), self._deliver, registry, lambda: self.now)
+        self.outbox = Outbox(
+            self.members, cast(Producer, self.sent), self._deliver, OutboxMetrics(registry), lambda: self.now
+        )
         self.courier = AnswerCourier(
+            "binding",
             AnswerStates(self.members),
             self.outbox,
             cast(LineClient, self.line),
             Channels([channel]),
-            registry,
+            AnswerMetrics(registry),
             lambda: self.now,
+            ended=self._note_end,
         )
 
     async def _deliver(self, document_id: str, item: Document) -> bool:
         return await self.courier.deliver(document_id, item)
+
+    async def _note_end(self, document_id: str, item: Document, end: str, request_id: str | None) -> None:
+        self.ends.append((document_id, item["id"], end, request_id))
 
     async def ask(self, **changes: Any) -> None:
         """Put an answer onto a member."""
@@ -107,10 +116,10 @@ class Desk:
             "id": "evt.greeting",
             "do": ANSWER,
             "purpose": "greeting",
-            "text": "Hello {name}",
+            "messages": [{"type": "text", "text": "Hello {name}"}],
             "contact": "shop:U" + "1" * 32,
             "event_id": "evt",
-            "event_at": NOON,
+            "expires_at": NOON + timedelta(hours=1),
             "received_at": NOON,
             "reply_token": "token",
             "state": NEW,
@@ -142,6 +151,7 @@ async def test_a_fresh_token_is_replied_with_and_told_once(desk: Desk) -> None:
     await desk.ask()
     assert await desk.dispatch() is None
     assert (desk.line.calls, desk.told) == ([("reply", False)], 1)
+    assert desk.ends == [("m", "evt.greeting", "reply", "r1")]
     assert await desk.dispatch(60) is None
     assert desk.told == 1
 
@@ -151,7 +161,11 @@ async def test_a_stale_token_is_pushed_once_under_one_key(desk: Desk) -> None:
     await desk.ask()
     assert await desk.dispatch() == PUSH
     assert await desk.dispatch(20) is None
-    assert desk.line.calls == [("reply", False), ("push", "evt.greeting"), ("push", "evt.greeting")]
+    assert desk.line.calls == [
+        ("reply", False),
+        ("push", retry_key("evt.greeting")),
+        ("push", retry_key("evt.greeting")),
+    ]
     assert desk.told == 1
 
 
@@ -208,6 +222,7 @@ async def test_a_refused_push_ends_and_does_not_stand_in_the_way(desk: Desk, end
     await desk.ask(state=PUSH)
     assert await desk.dispatch() is None
     assert desk.told == 0
+    assert [ended[2] for ended in desk.ends] == ["rejected" if isinstance(end, Rejected) else "quota"]
 
 
 async def test_an_answer_of_an_account_no_longer_served_is_let_go(desk: Desk) -> None:

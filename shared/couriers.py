@@ -1,4 +1,4 @@
-"""Who delivers which item of binding's outbox."""
+"""Who delivers which item of an outbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def courier_of(couriers: Mapping[str, Courier]) -> Courier:
 
 
 def errand(outbox: Outbox, run: Courier) -> Courier:
-    """Return a courier for work inside binding: run it, then take the item off. It may run twice."""
+    """Return a courier for work inside the service: run it, then take the item off. It may run twice."""
 
     async def deliver(document_id: str, item: Document) -> bool:
         if await run(document_id, item):
