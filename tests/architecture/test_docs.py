@@ -212,7 +212,14 @@ ROLES = ("admin", "marketer", "agent", "viewer")
 WORDS = {
     "read members and insights": {"members.read", "insights.read"},
     "set and remove customer keys, start account links": {"members.keys.write", "members.link"},
+    "tag members": {"members.tags.write"},
     "make tracked links and sources": {"links.create"},
+    "read conversations, answer in them": {"conversations.read", "conversations.reply"},
+    "read tickets": {"tickets.read"},
+    "open and change tickets": {"tickets.write"},
+    "set auto-replies, guided flows, office hours": {"desk.configure"},
+    "read segments and campaigns": {"segments.read", "campaigns.read"},
+    "write segments and campaigns, send campaigns": {"segments.write", "campaigns.write", "campaigns.send"},
     "erase a member": {"members.erase"},
     "list, show and replay dead letters": {"dead_letters.read", "dead_letters.replay"},
 }
