@@ -14,7 +14,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 MUSUBI := $(PYTHON) -m musubi
 READY := $(VENV)/.installed
-GROUPS := dev ingest binding broadcast ticketing insights simulator local
+GROUPS := dev ingest binding broadcast ticketing insights topics simulator local
 
 .PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench clean lock chromium
 

@@ -18,7 +18,10 @@ LOCKS = ROOT / "requirements"
 GROUPS: dict[str, list[str | dict[str, str]]] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
     "dependency-groups"
 ]
-LOCKED = ("bootstrap", "broadcast", "binding", "dev", "ingest", "insights", "local", "simulator", "ticketing")
+LOCKED = (
+    *("bootstrap", "broadcast", "binding", "dev", "ingest"),
+    *("insights", "local", "simulator", "ticketing", "topics"),
+)
 
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 # Split, so that this file does not hold them itself.
