@@ -84,12 +84,17 @@ class Layout:
             "line": self.line,
             "services": {name: self.of(name)[0].addresses for name in names},
             "replicas": {name: [replica.addresses for replica in self.of(name)] for name in names},
+            "databases": {name: self.database(name) for name in names if self.of(name)[0].service.stores},
             "channels_file": str(self.files.channels),
             "callbacks_file": str(self.files.callbacks),
             "admin_keys_file": str(self.files.admin_keys),
             "admin_key_file": str(self.files.admin_key),
             "link_key_file": str(self.files.link_keys),
         }
+
+    def database(self, service: str) -> str:
+        """Return the name of the database a service owns."""
+        return service if self.databases is None else f"{service}_{self.databases}"
 
     def programs(self) -> list[Program]:
         """Return what is to be supervised."""
@@ -136,7 +141,7 @@ class Layout:
         if replica.service.stores:
             settings["MONGO_URL"] = self.mongo_url
             if self.databases is not None:
-                settings["MONGO_DATABASE"] = f"{replica.service.name}_{self.databases}"
+                settings["MONGO_DATABASE"] = self.database(replica.service.name)
         command = (sys.executable, "-m", f"services.{replica.service.name}")
         return Program(replica.name, command, _python(settings), SERVICE_PRIORITY)
 

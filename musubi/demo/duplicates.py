@@ -10,8 +10,9 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from musubi.demo.stack_file import StackFile
+from shared.flows import CONSUMES
 
-CONSUMERS = ("binding", "insights")
+CONSUMERS = tuple(CONSUMES)
 COUNTER = "consumer_records"
 LOOK_SECONDS = 1.0
 

@@ -10,11 +10,16 @@ import aiokafka.errors
 from deploy.local.lag import consumer_lag
 from musubi.demo.line_side import LineSide
 from musubi.demo.stack_file import StackFile
+from shared.flows import CONSUMES
 from shared.mongo import Client
 
-CONSUMERS = ("binding", "insights")
-OUTBOX = ("binding", "members")
-"""Database and collection whose documents carry an outbox; `pending_since` stands on one that is not empty."""
+CONSUMERS = tuple(CONSUMES)
+OUTBOXES = {
+    "binding": ("members",),
+    "ticketing": ("conversations", "tickets"),
+    "broadcast": ("campaigns", "chunks"),
+}
+"""By service: collections whose documents carry an outbox; `pending_since` stands on one that is not empty."""
 
 
 class Quiet:
@@ -25,7 +30,7 @@ class Quiet:
     def __init__(self, line: LineSide, stack: StackFile, mongo: Client) -> None:
         self._line = line
         self._stack = stack
-        self._outbox: Any = mongo[OUTBOX[0]][OUTBOX[1]]
+        self._mongo: Any = mongo
         self._seen: tuple[int, ...] | None = None
 
     async def restless(self) -> str | None:
@@ -42,8 +47,15 @@ class Quiet:
             return f"{webhooks['pending']} webhooks under way", seen
         if behind := await self._behind():
             return behind, seen
-        waiting = await self._outbox.count_documents({"pending_since": {"$exists": True}})
-        return f"{waiting} members with something to send" if waiting else None, seen
+        return await self._unsent(), seen
+
+    async def _unsent(self) -> str | None:
+        """Return which outboxes are not empty."""
+        waiting = {}
+        for service, database in self._stack.facts["databases"].items():
+            for name in OUTBOXES.get(service, ()):
+                waiting[name] = await self._mongo[database][name].count_documents({"pending_since": {"$exists": True}})
+        return ", ".join(f"{count} {name} with something to send" for name, count in waiting.items() if count) or None
 
     async def _behind(self) -> str | None:
         try:

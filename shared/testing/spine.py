@@ -17,6 +17,7 @@ import httpx
 import orjson
 import yaml
 
+from shared.flows import CONSUMES
 from shared.ids import ulid
 from shared.testing.waiting import eventually
 from shared.testing.webhooks import signed_headers
@@ -153,7 +154,7 @@ class Spine:
         async def idle() -> bool:
             if (await self.ask("/deliveries"))["pending"]:
                 return False
-            lags = await asyncio.to_thread(consumer_lag, self.facts["kafka"], ("binding", "insights"))
+            lags = await asyncio.to_thread(consumer_lag, self.facts["kafka"], tuple(CONSUMES))
             return all(lag.records == 0 for lag in lags)
 
         await eventually(idle, seconds=QUIET_SECONDS, every=0.3)
