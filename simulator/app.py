@@ -71,7 +71,8 @@ def create_app(settings: SimulatorSettings, now: Callable[[], float] = time.time
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         dispatcher = app.state.dispatcher = Dispatcher(world)
-        browser = app.state.browser = Browser(f"http://{settings.host}:{settings.port}", _browser_hosts(settings))
+        own = settings.public_url or f"http://{settings.host}:{settings.port}"
+        browser = app.state.browser = Browser(own, _browser_hosts(settings))
         background = app.state.background = Background()
         await dispatcher.start()
         await browser.start()

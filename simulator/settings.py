@@ -18,6 +18,8 @@ class SimulatorSettings(BaseSettings):
     channels_file: ReadableFile
     host: str = "127.0.0.1"
     port: Port = 8010
+    public_url: BaseUrl | None = None
+    """Where browsers reach the stand-in, so that its pages know their user; `http://{host}:{port}` by default."""
     webhook_base_url: BaseUrl = "http://127.0.0.1:8000"
     """Where the accounts' webhooks go at first: `{webhook_base_url}/webhook/{slug}`."""
     browser_hosts: str = ""

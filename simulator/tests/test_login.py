@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import pytest
 
-from simulator.tests.stand import SECRET, Answer, Stand
+from simulator.server import running
+from simulator.settings import SimulatorSettings
+from simulator.tests.stand import CHANNELS, SECRET, Answer, Stand
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 NONCE = "FGFyYQm7ktYOh8DjF9ld2g"
@@ -99,6 +104,24 @@ async def test_liff_asks_who_opens_it_when_it_cannot_know(stand: Stand) -> None:
     answer = await stand.call("GET", "/liff/2000000001-cafeliff?s=a")
     assert answer.status == 200
     assert f"sim_user={user}" in answer.raw.decode()
+
+
+async def test_its_pages_know_their_user_where_browsers_reach_it(tmp_path: Path) -> None:
+    """As in a container: it listens on every address, and is reached at one."""
+    file = tmp_path / "channels.yaml"
+    file.write_text(CHANNELS, encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    settings = SimulatorSettings(
+        channels_file=file, host="0.0.0.0", port=port, public_url=url, webhook_base_url=url, log_level="WARNING"
+    )
+    async with running(settings), aiohttp.ClientSession(url) as session:
+        async with session.post("/control/users", json={"count": 1}) as made:
+            [user] = (await made.json())["user_ids"]
+        page = {"url": f"{url}/liff/2000000001-cafeliff?s=poster"}
+        async with session.post(f"/control/cafe/users/{user}/open", json=page) as opened:
+            assert (await opened.json())["hops"][0]["status"] == 302
 
 
 async def verify(stand: Stand, **form: str) -> Answer:
