@@ -59,8 +59,11 @@ class Erasures:
         return self._erased.get(self.subject(identity)) if self._erased else None
 
     def concerns(self, record: Record) -> bool:
-        """Whether a record keyed by a contact or member id was written before its person was erased."""
-        if not self._erased or record.key is None:
+        """Whether a record keyed by a contact or member id was written before its person was erased.
+
+        A tombstone passes: it tells of the erasure, and its clock may be behind the one that dated it.
+        """
+        if not self._erased or record.key is None or record.value is None:
             return False
         moment = self.erased_at(record.key.decode("utf-8", "replace"))
         return moment is not None and record.written_at <= moment

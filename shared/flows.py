@@ -47,12 +47,14 @@ SENDS: dict[str, dict[str, tuple[type[Event], ...]]] = {
 
 CONSUMES: dict[str, tuple[str, ...]] = {
     "binding": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_STATE),
+    "broadcast": (topics.MEMBER_STATE, topics.WEB_EVENTS),
     "insights": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_EVENTS, topics.LINE_SENT),
 }
 """By service: the topics its consumer group has handlers for."""
 
 FOLLOWS: dict[str, tuple[str, ...]] = {
     "binding": (topics.ERASURES,),
+    "broadcast": (topics.ERASURES,),
     "insights": (topics.ERASURES,),
 }
 """By service: the topics that each of its processes reads as a whole, without a consumer group."""

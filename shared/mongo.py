@@ -43,6 +43,7 @@ __all__ = [
     "Database",
     "Document",
     "DuplicateKeyError",
+    "ExecutionTimeout",
     "Index",
     "InsertOne",
     "ReturnDocument",

@@ -23,6 +23,7 @@ class Service:
 SERVICES: tuple[Service, ...] = (
     Service("ingest", 8000, 9000, speaks="public", stores=False, docs=None),
     Service("binding", 8001, 9001),
+    Service("broadcast", 8002, 9002),
     Service("insights", 8003, 9003),
 )
 

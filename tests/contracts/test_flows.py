@@ -14,6 +14,8 @@ import yaml
 
 from services.binding import app as binding
 from services.binding.settings import BindingSettings
+from services.broadcast import app as broadcast
+from services.broadcast.settings import BroadcastSettings
 from services.insights import app as insights
 from services.insights.settings import InsightsSettings
 from shared import topics
@@ -47,7 +49,11 @@ def settings(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("module", "kind", "service"),
-    [(binding, BindingSettings, "binding"), (insights, InsightsSettings, "insights")],
+    [
+        (binding, BindingSettings, "binding"),
+        (broadcast, BroadcastSettings, "broadcast"),
+        (insights, InsightsSettings, "insights"),
+    ],
 )
 async def test_a_service_has_handlers_for_what_the_map_says(
     module: Any, kind: Any, service: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -94,14 +100,14 @@ def named_topics(service: str) -> set[str]:
     return {value for name, value in constants.items() if name in names}
 
 
-@pytest.mark.parametrize("service", ["ingest", "binding", "insights"])
+@pytest.mark.parametrize("service", ["ingest", "binding", "broadcast", "insights"])
 def test_a_service_writes_what_the_map_says(service: str) -> None:
     sent = {kind.__name__ for kinds in SENDS.get(service, {}).values() for kind in kinds}
 
     assert constructed(service) - WRITTEN_BY_SHARED_CODE == sent - WRITTEN_BY_SHARED_CODE
 
 
-@pytest.mark.parametrize("service", ["ingest", "binding", "insights"])
+@pytest.mark.parametrize("service", ["ingest", "binding", "broadcast", "insights"])
 def test_a_service_names_no_other_topics(service: str) -> None:
     unnamed = {*FOLLOWS.get(service, ()), *(topic for topic, kinds in SENDS.get(service, {}).items() if shared(kinds))}
 

@@ -1,0 +1,1 @@
+"""Who is written to: segments, campaigns and what LINE accepted of them."""

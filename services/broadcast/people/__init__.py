@@ -1,0 +1,1 @@
+"""Broadcast's own projection of members: a document a LINE contact."""

@@ -1,0 +1,1 @@
+"""Segments: named conditions on people, nested as far as staff need."""
