@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -29,22 +30,23 @@ class Http:
         """
         return await self._ask("GET", path, params=query)
 
-    async def post(self, path: str, body: Any) -> Any:
-        """Do; raises as `get`."""
-        return await self._ask("POST", path, json=body)
+    async def post(self, path: str, body: Any, key: str | None = None) -> Any:
+        """Do, under an Idempotency-Key where one is given; raises as `get`."""
+        return await self._ask("POST", path, json=body, more_headers={"idempotency-key": key} if key else {})
 
     async def put(self, path: str, body: Any) -> Any:
         """Set; raises as `get`."""
         return await self._ask("PUT", path, json=body)
 
-    async def patch(self, path: str, body: Any) -> Any:
-        """Change; raises as `get`."""
-        return await self._ask("PATCH", path, json=body)
+    async def patch(self, path: str, body: Any, version: int | None = None) -> Any:
+        """Change, where a version is given only that one; raises as `get`."""
+        headers = {} if version is None else {"if-match": f'"{version}"'}
+        return await self._ask("PATCH", path, json=body, more_headers=headers)
 
-    async def _ask(self, method: str, path: str, **more: Any) -> Any:
-        url = self._base + path
+    async def _ask(self, method: str, path: str, more_headers: Mapping[str, str] | None = None, **more: Any) -> Any:
+        url, headers = self._base + path, {**self._headers, **(more_headers or {})}
         try:
-            async with self._session.request(method, url, headers=self._headers, **more) as answer:
+            async with self._session.request(method, url, headers=headers, **more) as answer:
                 if answer.ok:
                     return await answer.json()
                 words = f"answered {answer.status}: {await answer.text()}"

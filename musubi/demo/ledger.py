@@ -12,6 +12,7 @@ Contact = tuple[str, str]
 """Account and LINE user id."""
 
 GREETING, LINKED = "greeting", "linked"
+AUTO_REPLY, FLOW, STAFF_REPLY, TICKET_NOTICE, CAMPAIGN = "auto_reply", "flow", "reply", "ticket_notice", "campaign"
 ACCOUNT_LINK = "(account link)"
 """Stands for the id of an account link's event, which LINE's side does not tell."""
 MENU_APIS = frozenset({"link_menu", "unlink_menu"})
@@ -46,6 +47,8 @@ class Ledger:
     menus: set[Contact] = field(default_factory=set)
     """Who must have been given a rich menu at least once: linking one again changes nothing."""
     sources: dict[Contact, str] = field(default_factory=dict)
+    audience: set[Contact] = field(default_factory=set)
+    """Who must be in exactly one accepted request of the campaign."""
     events: dict[str, Contact] = field(default_factory=dict)
     """Every event that LINE's side told the id of."""
     links: int = 0
@@ -74,10 +77,20 @@ class Ledger:
         self._stands(contact, event_id, following=False)
         self.facts[contact[0]]["blocks"] += 1
 
-    def message(self, contact: Contact, event_id: str, kind: str) -> None:
-        """Somebody said something."""
+    def message(self, contact: Contact, event_id: str, kind: str, answered: str | None = None) -> None:
+        """Somebody said something; `answered`: as what the one answer counts, where there is one."""
         self.events[event_id] = contact
         self.facts[contact[0]][f"in, {kind}"] += 1
+        if answered is not None:
+            self.answers.append(Answer(answered, contact, event_id))
+
+    def tell(self, contact: Contact, purpose: str, about: str) -> None:
+        """Somebody must be told something that no event of theirs asked for: one push."""
+        self.answers.append(Answer(purpose, contact, f"({about})"))
+
+    def send(self, contacts: Iterable[Contact]) -> None:
+        """A campaign goes to these."""
+        self.audience.update(contacts)
 
     def bind(self, contact: Contact) -> None:
         """The account's staff set the customer key: the member's menu."""
@@ -120,4 +133,4 @@ class Ledger:
     def effects(self) -> int:
         """How many effects are compared."""
         facts = sum(counts.total() for counts in self.facts.values())
-        return len(self.answers) + len(self.menus) + len(self.following) + facts
+        return len(self.answers) + len(self.menus) + len(self.following) + len(self.audience) + facts

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from musubi.demo.ledger import ACCOUNT_LINK, MENU_APIS, SEND_APIS, Answer, Contact, Ledger
+from musubi.demo.ledger import ACCOUNT_LINK, CAMPAIGN, MENU_APIS, SEND_APIS, Answer, Contact, Ledger
 
 What = Literal["lost", "twice", "uncalled"]
 
@@ -44,6 +44,8 @@ def judge_accepts(ledger: Ledger, accepts: Iterable[Mapping[str, Any]]) -> Verdi
     do not: they go to an answer of the same recipient that has none yet.
     """
     verdict = Verdict()
+    accepts = list(accepts)
+    _judge_audience(ledger, accepts, verdict)
     sends: dict[Contact, list[Mapping[str, Any]]] = defaultdict(list)
     menus: set[Contact] = set()
     for entry in accepts:
@@ -62,6 +64,25 @@ def judge_accepts(ledger: Ledger, accepts: Iterable[Mapping[str, Any]]) -> Verdi
     for contact in sorted(ledger.menus - menus, key=lambda contact: ledger.last_event[contact]):
         verdict.note("lost", f"rich menu of {contact[0]} after event {ledger.last_event[contact]}: never linked")
     return verdict
+
+
+def _judge_audience(ledger: Ledger, accepts: Sequence[Mapping[str, Any]], verdict: Verdict) -> None:
+    """Each of the campaign's people is in exactly one accepted multicast, and nobody else is in any."""
+    times: Counter[Contact] = Counter()
+    for entry in accepts:
+        if entry["api"] == "multicast":
+            reached = [(entry["channel"], user) for user in entry["to"]]
+            times.update(reached)
+            verdict.sent[entry["channel"], "multicast", CAMPAIGN] += len(reached)
+    missing = ledger.audience - times.keys()
+    if missing:
+        verdict.note("lost", f"campaign: {len(missing)} of its people are in no accepted request", len(missing))
+    again = sum(count - 1 for contact, count in times.items() if contact in ledger.audience)
+    if again:
+        verdict.note("twice", f"campaign: people are in {again} more accepted requests than one each", again)
+    strangers = sum(count for contact, count in times.items() if contact not in ledger.audience)
+    if strangers:
+        verdict.note("uncalled", f"campaign: {strangers} times sent to somebody it was not for", strangers)
 
 
 def _judge_recipient(

@@ -127,3 +127,45 @@ def test_what_is_counted_too_little_or_too_often_is_found() -> None:
 def test_what_is_counted_and_never_happened_is_found() -> None:
     found = judge_counts("cafe", {}, {"unbound": 1})
     assert [(difference.what, difference.count) for difference in found] == [("twice", 1)]
+
+
+def test_everybody_of_a_campaign_in_one_request_is_clean() -> None:
+    story = ledger()
+    story.send([CAFE_ANN, ("cafe", BEN)])
+    both = accept("multicast") | {"to": [ANN, BEN]}
+    verdict = judge_accepts(story, [both])
+    assert verdict.differences == []
+    assert verdict.sent == {("cafe", "multicast", "campaign"): 2}
+
+
+def test_who_is_in_no_request_of_a_campaign_or_in_two_is_found() -> None:
+    story = ledger()
+    story.send([CAFE_ANN, ("cafe", BEN)])
+    verdict = judge_accepts(story, [accept("multicast", ANN), accept("multicast", ANN)])
+    assert (verdict.count("lost"), verdict.count("twice")) == (1, 1)
+    assert ANN not in verdict.differences[0].text
+
+
+def test_who_was_not_of_the_audience_is_found() -> None:
+    verdict = judge_accepts(ledger(), [accept("multicast", ANN)])
+    assert [difference.what for difference in verdict.differences] == ["uncalled"]
+
+
+def test_a_message_with_a_keyword_has_one_answer() -> None:
+    story = ledger()
+    story.message(CAFE_ANN, "E1", "text", answered="auto_reply")
+    story.follow(CAFE_ANN, "E0")
+    log = [accept("reply", ANN, "E0"), accept("reply", ANN, "E1")]
+    assert judge_accepts(story, log).differences == []
+    assert judge_accepts(story, log[:1]).count("lost") == 1
+
+
+def test_a_notice_is_a_push_of_its_own() -> None:
+    story = ledger()
+    story.follow(CAFE_ANN, "E0")
+    story.tell(CAFE_ANN, "ticket_notice", "ticket 1 is ready")
+    log = [accept("reply", ANN, "E0"), accept("push", ANN)]
+    assert judge_accepts(story, log).differences == []
+    lost = judge_accepts(story, log[:1])
+    assert [difference.what for difference in lost.differences] == ["lost"]
+    assert "ticket 1 is ready" in lost.differences[0].text
