@@ -105,6 +105,18 @@ async def shelf(database: Database) -> Shelf:
     return Shelf(database)
 
 
+async def test_many_documents_leave_at_once_but_for_those_that_have_grown(shelf: Shelf) -> None:
+    await shelf.put(item(1), item(2), document_id="a")
+    await shelf.put(item(3), document_id="b")
+    await shelf.put(item(4), document_id="b")
+    await shelf.outbox.dispatch_all({"b": [item(3)], "a": [item(1), item(2)]})
+    assert shelf.broker.numbers == [3, 1, 2]
+    assert (await shelf.left("a"), await shelf.left("b")) == ([], ["i3", "i4"])
+    await shelf.outbox.relay_once(OLD)
+    assert await shelf.left("b") == []
+    assert shelf.broker.first_seen == [3, 1, 2, 4]
+
+
 async def test_items_leave_in_order_and_are_taken_off(shelf: Shelf) -> None:
     await shelf.put(item(1), item(2))
     await shelf.put(item(3))
