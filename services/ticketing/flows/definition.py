@@ -231,6 +231,10 @@ def _step_problems(script: Script) -> Iterator[Problem]:
         seen.add(step.id)
         yield from _target_problems(step, order, index, here)
         yield from _own_problems(step, script, order, index, here)
+    if script.ticket_kind is None:
+        for language, text in script.completed.items():
+            if "{number}" in text:
+                yield Problem(f"/completed/{language}", "no ticket is opened, so there is no {number}")
     if not any(isinstance(step, Question | ConfirmQuestion) for step in script.steps):
         yield Problem("/steps", "must ask at least one question")
 
