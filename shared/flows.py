@@ -8,6 +8,8 @@ from __future__ import annotations
 from shared import topics
 from shared.events import (
     CommerceReceived,
+    ConversationClosed,
+    ConversationOpened,
     Event,
     LineEventReceived,
     LinkClicked,
@@ -21,6 +23,11 @@ from shared.events import (
     MessageSent,
     PersonErased,
     SourceHit,
+    TicketAssigned,
+    TicketBreached,
+    TicketOpened,
+    TicketReplied,
+    TicketStateChanged,
 )
 
 SENDS: dict[str, dict[str, tuple[type[Event], ...]]] = {
@@ -42,6 +49,18 @@ SENDS: dict[str, dict[str, tuple[type[Event], ...]]] = {
         topics.LINE_SENT: (MessageSent,),
         topics.ERASURES: (PersonErased,),
     },
+    "ticketing": {
+        topics.TICKET_EVENTS: (
+            ConversationOpened,
+            ConversationClosed,
+            TicketOpened,
+            TicketAssigned,
+            TicketReplied,
+            TicketStateChanged,
+            TicketBreached,
+        ),
+        topics.LINE_SENT: (MessageSent,),
+    },
 }
 """By service and topic: the events it writes. Dead letters and their replays come on top for who consumes."""
 
@@ -49,6 +68,7 @@ CONSUMES: dict[str, tuple[str, ...]] = {
     "binding": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_STATE),
     "broadcast": (topics.MEMBER_STATE, topics.WEB_EVENTS),
     "insights": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_EVENTS, topics.LINE_SENT),
+    "ticketing": (topics.LINE_EVENTS, topics.MEMBER_STATE, topics.LINE_SENT),
 }
 """By service: the topics its consumer group has handlers for."""
 
@@ -56,5 +76,6 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "binding": (topics.ERASURES,),
     "broadcast": (topics.ERASURES,),
     "insights": (topics.ERASURES,),
+    "ticketing": (topics.ERASURES,),
 }
 """By service: the topics that each of its processes reads as a whole, without a consumer group."""

@@ -25,6 +25,7 @@ SERVICES: tuple[Service, ...] = (
     Service("binding", 8001, 9001),
     Service("broadcast", 8002, 9002),
     Service("insights", 8003, 9003),
+    Service("ticketing", 8004, 9004),
 )
 
 SIMULATOR_PORT = 8010

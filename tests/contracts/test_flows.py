@@ -18,6 +18,8 @@ from services.broadcast import app as broadcast
 from services.broadcast.settings import BroadcastSettings
 from services.insights import app as insights
 from services.insights.settings import InsightsSettings
+from services.ticketing import app as ticketing
+from services.ticketing.settings import TicketingSettings
 from shared import topics
 from shared.events import CONTRACTS, ContactState, Event, LineEventReceived, MessageSent, PersonErased
 from shared.flows import CONSUMES, FOLLOWS, SENDS
@@ -53,6 +55,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         (binding, BindingSettings, "binding"),
         (broadcast, BroadcastSettings, "broadcast"),
         (insights, InsightsSettings, "insights"),
+        (ticketing, TicketingSettings, "ticketing"),
     ],
 )
 async def test_a_service_has_handlers_for_what_the_map_says(
@@ -100,14 +103,14 @@ def named_topics(service: str) -> set[str]:
     return {value for name, value in constants.items() if name in names}
 
 
-@pytest.mark.parametrize("service", ["ingest", "binding", "broadcast", "insights"])
+@pytest.mark.parametrize("service", ["ingest", "binding", "broadcast", "insights", "ticketing"])
 def test_a_service_writes_what_the_map_says(service: str) -> None:
     sent = {kind.__name__ for kinds in SENDS.get(service, {}).values() for kind in kinds}
 
     assert constructed(service) - WRITTEN_BY_SHARED_CODE == sent - WRITTEN_BY_SHARED_CODE
 
 
-@pytest.mark.parametrize("service", ["ingest", "binding", "broadcast", "insights"])
+@pytest.mark.parametrize("service", ["ingest", "binding", "broadcast", "insights", "ticketing"])
 def test_a_service_names_no_other_topics(service: str) -> None:
     unnamed = {*FOLLOWS.get(service, ()), *(topic for topic, kinds in SENDS.get(service, {}).items() if shared(kinds))}
 

@@ -1,0 +1,1 @@
+"""The conversation desk: threads, automatic answers, guided flows, tickets."""

@@ -1,0 +1,160 @@
+"""Ticketing, wired: the only file that knows how the parts fit; reads top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter
+
+from services.ticketing.autoreplies import store as rule_store
+from services.ticketing.conversations import store as conversation_store
+from services.ticketing.conversations.changes import ConversationChanges
+from services.ticketing.conversations.handlers import DeskDeps, Kept, Unsent, on_line_events
+from services.ticketing.conversations.turns import SERVICE
+from services.ticketing.flows.definition import Definition
+from services.ticketing.messages import store as message_store
+from services.ticketing.messages.handlers import on_line_sent
+from services.ticketing.messages.model import delivery_of
+from services.ticketing.people import store as people_store
+from services.ticketing.people.handlers import Eraser, PeopleDeps, on_member_state
+from services.ticketing.settings import TicketingSettings
+from shared import audit, topics
+from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
+from shared.answers.store import AnswerStates
+from shared.api import create_api
+from shared.auth import AdminKeys
+from shared.channels import load_channels
+from shared.clock import Now, utcnow
+from shared.consumer import Consumer, ConsumerOptions, claims
+from shared.couriers import courier_of
+from shared.dlq import DeadLetterDesk, dead_letter_routes
+from shared.erasures import Erasures, load_erasure_key
+from shared.http import Application, Health
+from shared.line import builders
+from shared.line.client import LineClient
+from shared.mongo import Document, connect, ensure_indexes, ping, until_available
+from shared.outbox import Outbox, OutboxMetrics
+from shared.producer import Producer
+
+INDEXES = (
+    *claims.INDEXES,
+    *audit.INDEXES,
+    *conversation_store.INDEXES,
+    *message_store.INDEXES,
+    *people_store.INDEXES,
+    *rule_store.INDEXES,
+)
+
+
+class _NoFlows:
+    """A desk without guided flows."""
+
+    async def of(self, channel: str, *, fresh: bool = False) -> _NoFlows:
+        return self
+
+    def named(self, name: str) -> Definition | None:
+        return None
+
+    def starting(self, text: str) -> Definition | None:
+        return None
+
+    def version(self, name: str, version: int) -> Definition | None:
+        return None
+
+
+def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application:
+    """Wire ticketing. Nothing is contacted before the lifespan is entered.
+
+    Raises:
+        BadFile: a configuration file is wrong; the text says where.
+    """
+    registry = CollectorRegistry()
+    channels = load_channels(settings.channels_file)
+    keys = AdminKeys.load(settings.admin_keys_file)
+
+    client = connect(settings.mongo_url)
+    database = client[settings.database]
+    sender = Producer(settings.kafka_url, SERVICE, registry=registry)
+    line = LineClient(settings, channels, registry, now=now)
+    erasures = Erasures(settings.kafka_url, load_erasure_key(settings.erasure_key_file))
+    audit_log = audit.Audit(database, now)
+    outboxes, answer_metrics = OutboxMetrics(registry), AnswerMetrics(registry)
+
+    conversations = conversation_store.MongoConversations(database)
+    messages = message_store.MongoMessages(database)
+    people = people_store.MongoPeople(database)
+    rules = rule_store.RuleBook(rule_store.MongoRules(database))
+
+    async def deliver(document_id: str, item: Document) -> bool:
+        return await couriers(document_id, item)
+
+    async def note_end(_: str, item: Document, end: str, request_id: str | None) -> None:
+        await messages.end(item, delivery_of(end, request_id, now()))
+
+    outbox = Outbox(conversations.collection, sender, deliver, outboxes, now)
+    changes = ConversationChanges(conversations, messages, outbox, now)
+    states = AnswerStates(conversations.collection)
+    answers = AnswerCourier(SERVICE, states, outbox, line, channels, answer_metrics, now, ended=note_end)
+    couriers = courier_of({ANSWER: answers.deliver})
+
+    kept: tuple[Kept, ...] = ()
+    unsent: tuple[Unsent, ...] = ()
+    erasers: tuple[Eraser, ...] = (conversations.forget, messages.forget)
+
+    ignored = Counter(
+        "desk_ignored_events",
+        "LINE's events that are no one's conversation: of groups, rooms, or without a source.",
+        ["source"],
+        registry=registry,
+    )
+    desk = DeskDeps(
+        changes=changes,
+        messages=messages,
+        people=people,
+        rules=rules,
+        flows=_NoFlows(),
+        channels=channels,
+        ignored=ignored,
+        grace=settings.grace,
+        now=now,
+        kept=kept,
+        unsent=unsent,
+    )
+    handlers = {
+        topics.LINE_EVENTS: partial(on_line_events, deps=desk),
+        topics.MEMBER_STATE: partial(on_member_state, deps=PeopleDeps(people, erasers)),
+        topics.LINE_SENT: partial(on_line_sent, messages=messages),
+    }
+    options = ConsumerOptions(SERVICE, settings.kafka_url, keyed=True, instance_id=settings.group_instance_id)
+    consumer = Consumer(options, handlers, sender, claims.Claims(database, now), erasures.concerns, registry)
+    dead_letters = DeadLetterDesk(SERVICE, settings.kafka_url, sender, database, audit_log)
+
+    api = create_api("Musubi ticketing", registry)
+    api.include_router(dead_letter_routes(dead_letters, keys))
+
+    health = Health(
+        ready={"kafka": sender.problem, "store": partial(ping, client), "consumer": consumer.ready},
+        live={"consumer": consumer.live},
+    )
+
+    async def before_consuming() -> None:
+        await asyncio.to_thread(builders.load)
+        await until_available(partial(ensure_indexes, database, INDEXES), "indexes")
+        await erasures.until_read()
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(client.close)
+            await stack.enter_async_context(line)
+            await sender.start()
+            stack.push_async_callback(sender.close)
+            await stack.enter_async_context(erasures.following())
+            await stack.enter_async_context(outbox.relaying(database))
+            await stack.enter_async_context(consumer.running(before_consuming))
+            yield
+
+    return Application(SERVICE, api, health, registry, lifespan)

@@ -1,0 +1,1 @@
+"""Answers to keywords, by binding and time of day."""

@@ -1,0 +1,1 @@
+"""What was said: every message of every contact, whichever way it went."""

@@ -1,0 +1,1 @@
+"""Who a contact is, as binding tells it: the projection of member.state."""
