@@ -1,0 +1,1 @@
+"""Tickets: opened once, changed by compare-and-set, each state told to the customer once."""
