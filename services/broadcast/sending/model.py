@@ -12,7 +12,9 @@ State = Literal["pending", "sending", "accepted", "rejected", "unknown", "cancel
 STATES: tuple[State, ...] = get_args(State)
 UNENDED: tuple[State, ...] = ("pending", "sending")
 
-SkipReason = Literal["blocked", "never_followed", "no_consent", "capped", "quiet_hours", "over_quota", "invalid"]
+SkipReason = Literal[
+    "blocked", "never_followed", "no_consent", "capped", "quiet_hours", "over_quota", "gone", "invalid"
+]
 SKIP_REASONS: tuple[SkipReason, ...] = get_args(SkipReason)
 
 PauseReason = Literal["quota", "unauthorised", "errors"]

@@ -1,0 +1,70 @@
+"""The pace of one channel: a token bucket just under LINE's limit, which starts empty and gives way to refusals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from shared.clock import monotonic
+
+CATCH_UP_SECONDS = 0.05
+"""For so long a late caller may make good: all the burst there is, ten calls at LINE's limit."""
+RECOVERY = 0.05
+"""Share of the full pace that comes back each second after a refusal."""
+STEP_SECONDS = 1.0
+"""Refusals within a second count as one, and the pace rests as long after it."""
+LEAST = 0.01
+"""Share of the full pace that is left however often LINE refuses."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Pace:
+    """Lets callers through one by one, in their order, at most `most` a second.
+
+    It starts empty, so that a sender which takes over adds nothing to what the one before let through.
+    """
+
+    def __init__(self, most: float, clock: Callable[[], float] = monotonic, sleep: Sleep = asyncio.sleep) -> None:
+        self._most = most
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = asyncio.Lock()
+        self._rate = most
+        self._seen = clock()
+        self._next = self._seen + 1 / most
+        self._resting = self._seen
+        self.waiting = 0
+        """How many callers wait now."""
+
+    @property
+    def rate(self) -> float:
+        """Calls a second at the moment."""
+        self._recover()
+        return self._rate
+
+    async def take(self) -> None:
+        """Wait for this caller's turn."""
+        self.waiting += 1
+        try:
+            async with self._lock:
+                while (wait := self._next - self._clock()) > 0:
+                    await self._sleep(wait)
+                self._next = max(self._next, self._clock() - CATCH_UP_SECONDS) + 1 / self.rate
+        finally:
+            self.waiting -= 1
+
+    def slow_down(self) -> None:
+        """LINE refused for the rate: half the pace, after a rest; it comes back by and by."""
+        now = self._clock()
+        if now < self._resting:
+            return
+        self._recover()
+        self._rate = max(self._most * LEAST, self._rate / 2)
+        self._resting = now + STEP_SECONDS
+        self._next = max(self._next, self._resting)
+
+    def _recover(self) -> None:
+        now = self._clock()
+        self._rate = min(self._most, self._rate + (now - self._seen) * self._most * RECOVERY)
+        self._seen = now
