@@ -19,6 +19,7 @@ TITLES = {
     "method-not-allowed": (405, "This method is not allowed here"),
     "timeout": (408, "The body took too long to arrive"),
     "conflict": (409, "This conflicts with what is stored"),
+    "gone": (410, "This was here and is gone for good"),
     "precondition-failed": (412, "The object has changed since it was read"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body has the wrong media type"),

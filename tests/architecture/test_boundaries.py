@@ -25,6 +25,7 @@ ONLY_IN = {
     "motor": ("shared/mongo.py",),
     "pymongo": ("shared/mongo.py", "deploy/local/probes.py"),
     "bson": ("shared/mongo.py",),
+    "gridfs": ("shared/mongo.py",),
     "linebot": ("shared/line/builders.py",),
 }
 """The only files that import these libraries: the chassis, and what administers the servers from outside."""
