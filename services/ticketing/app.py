@@ -10,9 +10,12 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter
 
 from services.ticketing.autoreplies import store as rule_store
+from services.ticketing.autoreplies.api import rule_routes
 from services.ticketing.conversations import store as conversation_store
+from services.ticketing.conversations.api import Inbox, conversation_routes
 from services.ticketing.conversations.changes import ConversationChanges
 from services.ticketing.conversations.handlers import DeskDeps, Kept, Unsent, on_line_events
+from services.ticketing.conversations.replies import Replies
 from services.ticketing.conversations.turns import SERVICE
 from services.ticketing.flows.definition import Definition
 from services.ticketing.messages import store as message_store
@@ -86,7 +89,8 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     conversations = conversation_store.MongoConversations(database)
     messages = message_store.MongoMessages(database)
     people = people_store.MongoPeople(database)
-    rules = rule_store.RuleBook(rule_store.MongoRules(database))
+    rules = rule_store.MongoRules(database)
+    rule_book = rule_store.RuleBook(rules)
 
     async def deliver(document_id: str, item: Document) -> bool:
         return await couriers(document_id, item)
@@ -114,7 +118,7 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
         changes=changes,
         messages=messages,
         people=people,
-        rules=rules,
+        rules=rule_book,
         flows=_NoFlows(),
         channels=channels,
         ignored=ignored,
@@ -132,7 +136,19 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     consumer = Consumer(options, handlers, sender, claims.Claims(database, now), erasures.concerns, registry)
     dead_letters = DeadLetterDesk(SERVICE, settings.kafka_url, sender, database, audit_log)
 
+    inbox = Inbox(
+        changes=changes,
+        messages=messages,
+        people=people,
+        replies=Replies(changes, messages, now),
+        channels=channels,
+        audit=audit_log,
+        keys=keys,
+        now=now,
+    )
     api = create_api("Musubi ticketing", registry)
+    api.include_router(conversation_routes(inbox))
+    api.include_router(rule_routes(rules, rule_book, channels, audit_log, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(

@@ -18,6 +18,7 @@ def open_ticket_item(
     definition: Definition,
     answers: Mapping[str, Any],
     *,
+    last_message: str | None,
     contact: str,
     member: str,
     at: datetime,
@@ -29,11 +30,13 @@ def open_ticket_item(
         session: the flow's session; its id makes the ticket's, so that a repeat finds it.
         definition: the flow; its `ticket_kind` is the ticket's kind.
         answers: text, E.164 phone, option id, or message ids of photos, by question.
+        last_message: the id of the message that gave the last answer.
         contact: whose.
         member: the contact's.
         at: when the last answer came.
         answer: the item that takes this one's place, with `{number}` in its messages' texts still open.
     """
+    last = {question: last_message for question in answers if last_message and question not in session["answers"]}
     return {
         "id": f"{session['id']}.ticket",
         "do": OPEN_TICKET,
@@ -42,6 +45,7 @@ def open_ticket_item(
         "flow_version": definition.version,
         "kind": definition.ticket_kind,
         "answers": dict(answers),
+        "sources": {**session["messages"], **last},
         "contact": contact,
         "member": member,
         "at": at,

@@ -24,6 +24,8 @@ Priority = Literal["normal", "high"]
 TOKEN_LIFE = timedelta(seconds=50)
 """How long a kept reply token is good for an answer by staff (LINE: a minute, not guaranteed)."""
 
+REPLIES_REMEMBERED = 50
+
 _COURTESIES = frozenset(
     {
         *("thanks", "thank you", "thx", "ty", "thank you very much", "many thanks", "ok thanks", "ok thank you"),
@@ -71,6 +73,8 @@ class Conversation:
     priority: Priority = "normal"
     tags: list[str] = field(default_factory=list)
     token: ReplyToken | None = None
+    replies: list[str] = field(default_factory=list)
+    """Ids of the newest replies by staff: one that is among them was put on the outbox."""
     flow: Document | None = None
     """The guided flow's session under way, as `services/ticketing/flows` keeps it."""
     offsets: dict[str, int] = field(default_factory=dict)
@@ -170,6 +174,15 @@ def note_answer(conversation: Conversation, at: datetime, *, by_staff: bool) -> 
     conversation.last_at = max(at, conversation.last_at)
     if by_staff and conversation.first_response_at is None and conversation.state == "open":
         conversation.first_response_at = at
+
+
+def note_reply(conversation: Conversation, reply_id: str, at: datetime) -> bool:
+    """Note a reply by staff; False where it was noted before."""
+    if reply_id in conversation.replies:
+        return False
+    conversation.replies = [*conversation.replies, reply_id][-REPLIES_REMEMBERED:]
+    note_answer(conversation, at, by_staff=True)
+    return True
 
 
 def take_token(conversation: Conversation, now: datetime) -> ReplyToken | None:

@@ -40,6 +40,7 @@ _FIELDS: tuple[str, ...] = (
     "team",
     "priority",
     "tags",
+    "replies",
     "flow",
 )
 
@@ -76,9 +77,6 @@ class ConversationStore(Protocol):
         Raises:
             Conflict: it has been changed since, or was made by someone else.
         """
-
-    async def is_pending(self, contact: str, item_id: str) -> bool:
-        """Whether an outbox item is on the conversation."""
 
     async def page(
         self, channels: Sequence[str], wanted: Wanted, after: Position | None, limit: int
@@ -158,10 +156,6 @@ class MongoConversations:
             change["$push"] = {"pending": {"$each": list(pending)}}
         result = await self.collection.update_one({"_id": conversation.id, "version": expected}, change)
         return bool(result.matched_count)
-
-    async def is_pending(self, contact: str, item_id: str) -> bool:
-        """Whether an outbox item is on the conversation."""
-        return await self.collection.find_one({"_id": contact, "pending.id": item_id}, {"_id": 1}) is not None
 
     async def page(
         self, channels: Sequence[str], wanted: Wanted, after: Position | None, limit: int

@@ -188,6 +188,7 @@ class _Turn:
             session,
             definition,
             answers,
+            last_message=self.incoming.message_id,
             contact=self.conversation.id,
             member=self.desk.person.member,
             at=self.event.at,

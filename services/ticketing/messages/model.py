@@ -68,12 +68,16 @@ class Message:
     @property
     def text(self) -> str | None:
         """The newest text."""
-        return self.by_time[-1].text if self.texts else None
+        return max(self.texts, key=_when).text if self.texts else None
 
     @property
     def by_time(self) -> list[Text]:
         """Every text it had, oldest first."""
-        return sorted(self.texts, key=lambda version: version.at)
+        return sorted(self.texts, key=_when)
+
+
+def _when(version: Text) -> tuple[datetime, str]:
+    return version.at, version.text
 
 
 def read_message(event: LineEvent) -> Message | None:
