@@ -26,6 +26,7 @@ TITLES = {
     "invalid": (422, "Some fields are not valid"),
     "precondition-required": (428, "The request must name the version it edits"),
     "internal": (500, "Something went wrong on our side"),
+    "too-slow": (503, "This takes longer than it may"),
     "unavailable": (503, "A server this needs cannot be reached now"),
 }
 

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from services.broadcast.people import store as people_store
 from services.broadcast.people.handlers import PeopleDeps, on_member_state, on_web_events
+from services.broadcast.segments import store as segment_store
+from services.broadcast.segments.api import segment_routes
 from services.broadcast.settings import BroadcastSettings
 from shared import audit, topics
 from shared.api import create_api
@@ -32,6 +34,7 @@ INDEXES = (
     *claims.INDEXES,
     *audit.INDEXES,
     *people_store.INDEXES,
+    *segment_store.INDEXES,
 )
 
 
@@ -53,6 +56,7 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     audit_log = audit.Audit(database, now)
 
     people = people_store.MongoPeople(database)
+    segments = segment_store.MongoSegments(database)
     people_deps = PeopleDeps(people, erasures.erased_at)
 
     handlers = {
@@ -64,6 +68,7 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     dead_letters = DeadLetterDesk(SERVICE, settings.kafka_url, sender, database, audit_log)
 
     api = create_api("Musubi broadcast", registry)
+    api.include_router(segment_routes(segments, people, channels, audit_log, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(

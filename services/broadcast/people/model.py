@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.events import MemberSnapshot
+from shared.tags import compared_tag
 
 CLICKS_KEPT = 200
 """Newest links, and newest campaigns, that are remembered of a member's clicks."""
@@ -29,6 +30,7 @@ class Person:
     """Of that snapshot: decides between two members who claim the contact."""
     bound: bool = False
     tags: tuple[str, ...] = ()
+    """In the form in which tags compare."""
     source: str | None = None
     following: bool | None = None
     followed_at: datetime | None = None
@@ -54,7 +56,7 @@ def people_of(snapshot: MemberSnapshot) -> tuple[Person, ...]:
             version=snapshot.version,
             updated_at=snapshot.updated_at,
             bound=snapshot.bound,
-            tags=snapshot.tags,
+            tags=tuple(sorted({compared_tag(tag) for tag in snapshot.tags})),
             source=contact.source,
             following=contact.following,
             followed_at=contact.followed_at,

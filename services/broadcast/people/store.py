@@ -58,8 +58,8 @@ class PeopleStore(Protocol):
     async def walk(self, channel: str, where: Document, after: str | None, limit: int) -> list[Person]:
         """Return people who match, reachable or not, upward by contact, after the given one."""
 
-    async def count(self, channel: str, where: Document) -> int:
-        """Count people who match, reachable or not.
+    async def count(self, channel: str, where: Document, *, reachable: bool = False) -> int:
+        """Count people who match; with `reachable`, those of them who are friends.
 
         Raises:
             TooSlow: see there.
@@ -199,9 +199,10 @@ class MongoPeople:
         found = self._people.find(query).sort("_id", ASCENDING).limit(limit)
         return [_read(document) async for document in found]
 
-    async def count(self, channel: str, where: Document) -> int:
+    async def count(self, channel: str, where: Document, *, reachable: bool = False) -> int:
         """Count people who match; see `PeopleStore.count`."""
-        counting = self._people.count_documents(_of_channel(channel, where), maxTimeMS=self._milliseconds)
+        query = _of_channel(channel, where) | ({"following": True} if reachable else {})
+        counting = self._people.count_documents(query, maxTimeMS=self._milliseconds)
         return int(await self._ask(counting))
 
     async def sample(self, channel: str, where: Document, limit: int) -> list[Person]:
