@@ -127,6 +127,9 @@ def _server(app: ASGIApp) -> _Server:
         log_config=None,
         server_header=False,
         date_header=False,
+        # Nothing here asks for the caller's address, and nothing speaks WebSocket: each would cost every request.
+        proxy_headers=False,
+        ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
         backlog=2048,
