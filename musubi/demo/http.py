@@ -34,14 +34,13 @@ class Http:
         """Do, under an Idempotency-Key where one is given; raises as `get`."""
         return await self._ask("POST", path, json=body, more_headers={"idempotency-key": key} if key else {})
 
-    async def put(self, path: str, body: Any) -> Any:
-        """Set; raises as `get`."""
-        return await self._ask("PUT", path, json=body)
+    async def put(self, path: str, body: Any, version: int | None = None) -> Any:
+        """Set, where a version is given only over that one; raises as `get`."""
+        return await self._ask("PUT", path, json=body, more_headers=_if_match(version))
 
     async def patch(self, path: str, body: Any, version: int | None = None) -> Any:
         """Change, where a version is given only that one; raises as `get`."""
-        headers = {} if version is None else {"if-match": f'"{version}"'}
-        return await self._ask("PATCH", path, json=body, more_headers=headers)
+        return await self._ask("PATCH", path, json=body, more_headers=_if_match(version))
 
     async def _ask(self, method: str, path: str, more_headers: Mapping[str, str] | None = None, **more: Any) -> Any:
         url, headers = self._base + path, {**self._headers, **(more_headers or {})}
@@ -53,3 +52,7 @@ class Http:
         except (aiohttp.ClientError, TimeoutError) as error:
             words = f"did not answer: {error.__class__.__name__}"
         raise StoryError(USER.sub("U…", f"{method} {url} {words}"[:MOST_WORDS]))
+
+
+def _if_match(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"if-match": f'"{version}"'}

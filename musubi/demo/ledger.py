@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.channels import Channel
@@ -26,6 +26,12 @@ class Answer:
     purpose: str
     contact: Contact
     event_id: str
+    others: tuple[str, ...] = ()
+    """More events, of which one is answered for all: photos sent together have no order of arrival."""
+
+    def answers(self, event_id: str | None) -> bool:
+        """Whether a reply to this event is this answer."""
+        return event_id == self.event_id or event_id in self.others
 
     @property
     def name(self) -> str:
@@ -83,6 +89,12 @@ class Ledger:
         self.facts[contact[0]][f"in, {kind}"] += 1
         if answered is not None:
             self.answers.append(Answer(answered, contact, event_id))
+
+    def messages_together(self, contact: Contact, event_ids: Sequence[str], kind: str, answered: str) -> None:
+        """Somebody sent several things at once, which have one answer."""
+        for event_id in event_ids:
+            self.message(contact, event_id, kind)
+        self.answers.append(Answer(answered, contact, event_ids[0], tuple(event_ids[1:])))
 
     def tell(self, contact: Contact, purpose: str, about: str) -> None:
         """Somebody must be told something that no event of theirs asked for: one push."""

@@ -92,32 +92,35 @@ def _judge_recipient(
     ledger: Ledger,
     verdict: Verdict,
 ) -> None:
-    missing = {answer.event_id: answer for answer in answers}
+    missing = list(answers)
     unnamed = []
     for entry in sends:
         event_id = entry["webhook_event_id"]
-        if event_id in missing:
-            _take(missing.pop(event_id), entry, verdict)
-        elif any(answer.event_id == event_id for answer in answers):
+        answer = next((answer for answer in missing if answer.answers(event_id)), None)
+        if answer is not None:
+            missing.remove(answer)
+            _take(answer, entry, verdict)
+        elif any(answer.answers(event_id) for answer in answers):
             verdict.note("twice", f"reply of {contact[0]} to event {event_id}: accepted again (call {_call(entry)})")
         elif event_id in ledger.events:
             verdict.note("uncalled", f"reply of {contact[0]} to event {event_id}: nothing was to be answered")
         else:
             unnamed.append(entry)
     for entry in unnamed:
-        wanted = _unnamed_answer(entry, missing)
-        if wanted is None:
+        answer = _unnamed_answer(entry, missing)
+        if answer is None:
             verdict.note("twice", _beyond(contact, entry, answers))
         else:
-            _take(missing.pop(wanted), entry, verdict)
-    for answer in missing.values():
+            missing.remove(answer)
+            _take(answer, entry, verdict)
+    for answer in missing:
         verdict.note("lost", f"{answer.name}: LINE accepted none")
 
 
-def _unnamed_answer(entry: Mapping[str, Any], missing: Mapping[str, Answer]) -> str | None:
+def _unnamed_answer(entry: Mapping[str, Any], missing: Sequence[Answer]) -> Answer | None:
     """Return which of the missing answers a push, or a reply to an event of unknown id, can be."""
     if entry["api"] == "reply":
-        return ACCOUNT_LINK if ACCOUNT_LINK in missing else None
+        return next((answer for answer in missing if answer.event_id == ACCOUNT_LINK), None)
     return next(iter(missing), None)
 
 

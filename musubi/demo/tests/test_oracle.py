@@ -169,3 +169,15 @@ def test_a_notice_is_a_push_of_its_own() -> None:
     lost = judge_accepts(story, log[:1])
     assert [difference.what for difference in lost.differences] == ["lost"]
     assert "ticket 1 is ready" in lost.differences[0].text
+
+
+@pytest.mark.parametrize("answered", ["E1", "E2", "E3"])
+def test_photos_sent_together_have_one_answer_whichever_came_last(answered: str) -> None:
+    story = ledger()
+    story.follow(CAFE_ANN, "E0")
+    story.messages_together(CAFE_ANN, ["E1", "E2", "E3"], "image", "flow")
+    log = [accept("reply", ANN, "E0"), accept("reply", ANN, answered)]
+    assert judge_accepts(story, log).differences == []
+    assert judge_accepts(story, log[:1]).count("lost") == 1
+    again = judge_accepts(story, [*log, accept("reply", ANN, "E2" if answered != "E2" else "E3")])
+    assert again.count("twice") == 1
