@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import aiohttp
 import typer
 
+from deploy.docker.engine import wanted
 from deploy.local.errors import StackError
-from deploy.local.paths import DEFAULT_HOME, Home
+from deploy.local.paths import CONTAINER_HOME, DEFAULT_HOME, Home
 from deploy.local.stack import stack_facts
 
 CALL_SECONDS = 30.0
@@ -97,7 +98,8 @@ def apis(service: str | None, url: str | None, key: str | None) -> list[Api]:
         if key is None:
             raise StackError("a stack elsewhere needs a key: set MUSUBI_KEY, or give --key")
         return [Api(service, url.rstrip("/"), key)]
-    facts: dict[str, Any] = stack_facts(Home(DEFAULT_HOME).stack_file)
+    home = Home(CONTAINER_HOME if wanted() else DEFAULT_HOME)
+    facts: dict[str, Any] = stack_facts(home.stack_file)
     served = {name: addresses["api"] for name, addresses in facts.get("services", {}).items() if "api" in addresses}
     if service is not None and service not in served:
         raise StackError(f"{service!r} is no service with an API here; there are: {', '.join(served) or 'none'}")

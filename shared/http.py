@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import uvicorn
 import uvloop
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -73,8 +73,12 @@ def _health_route(path: str, health: Health, checks: Mapping[str, Check], readin
 
 def ops_app(health: Health, registry: CollectorRegistry) -> Starlette:
     """Return the app of the ops port: `/health/live`, `/health/ready`, `/metrics`."""
+    ready = Gauge("service_ready", "1 while a check of /health/ready passes.", ["check"], registry=registry)
 
     async def metrics(request: Request) -> Response:
+        reasons = await health.problems(health.ready)
+        for check in health.ready:
+            ready.labels(check).set(check not in reasons)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 

@@ -24,6 +24,8 @@ def show_addresses(console: Console, facts: dict[str, Any], stack_file: str) -> 
     for name, replicas in facts["replicas"].items():
         ops = ", ".join(replica["ops"] for replica in replicas)
         table.add_row(f"{name} ops", ops, "/health/ready  /health/live  /metrics")
+    for name, url in facts.get("watching", {}).items():
+        table.add_row(name, url, f"admin, {facts['grafana_password_file']}" if name == "grafana" else "")
     table.add_row("accounts", facts["channels_file"], "development accounts and their secrets")
     table.add_row("admin key", facts["admin_key_file"], "Authorization: Bearer …")
     table.add_row("all of it", stack_file, "for scripts")

@@ -56,6 +56,28 @@ def key_files(home: Home) -> KeyFiles:
     return files
 
 
+@dataclass(frozen=True)
+class ContainerKeyFiles(KeyFiles):
+    """The files that docker-compose.yml mounts as secrets."""
+
+    grafana_password: Path
+
+
+def container_key_files(home: Home) -> ContainerKeyFiles:
+    """Return the files of a stack in containers, as `key_files` does.
+
+    A container's user is none of this machine's, so it must be one of "others" to read what is mounted for it. The
+    folder stays closed: only who may enter it, or was given a mount, gets to the files.
+    """
+    files = ContainerKeyFiles(**vars(key_files(home)), grafana_password=home.secrets / "grafana.password")
+    if not files.grafana_password.exists():
+        _write(files.grafana_password, secrets.token_urlsafe(24))
+    for path in vars(files).values():
+        path.chmod(0o644)
+    files.admin_key.chmod(0o600)
+    return files
+
+
 def _write(path: Path, text: str) -> None:
     path.touch(mode=0o600)
     path.chmod(0o600)

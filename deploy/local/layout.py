@@ -22,6 +22,20 @@ def local_url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}"
 
 
+def stand_in(port: int) -> dict[str, str]:
+    """Return LINE's addresses as stack.json has them: all on the stand-in."""
+    base = local_url(port)
+    return {
+        "api": base,
+        "data": base,
+        "login": base,
+        "liff": f"{base}/liff",
+        "liff_sdk": f"{base}/liff-sdk.js",
+        "phone": f"{base}/phone",
+        "control": f"{base}/control",
+    }
+
+
 @dataclass(frozen=True)
 class Replica:
     """One process of a service."""
@@ -63,16 +77,7 @@ class Layout:
     def line(self) -> dict[str, str]:
         """LINE's addresses: all on the stand-in."""
         assert self.simulator_port is not None
-        base = local_url(self.simulator_port)
-        return {
-            "api": base,
-            "data": base,
-            "login": base,
-            "liff": f"{base}/liff",
-            "liff_sdk": f"{base}/liff-sdk.js",
-            "phone": f"{base}/phone",
-            "control": f"{base}/control",
-        }
+        return stand_in(self.simulator_port)
 
     def facts(self) -> dict[str, Any]:
         """Return the content of stack.json: addresses and paths, no secrets."""

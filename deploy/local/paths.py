@@ -11,6 +11,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_HOME = CHECKOUT / ".local"
+CONTAINER_HOME = DEFAULT_HOME / "docker"
 
 
 @dataclass(frozen=True)

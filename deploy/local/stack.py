@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from deploy.local import probes
 from deploy.local.errors import StackError, last_lines
 from deploy.local.keys import key_files
 from deploy.local.layout import Layout, choose_replicas, choose_simulator_port
-from deploy.local.paths import CHECKOUT, Home
+from deploy.local.paths import CHECKOUT, CONTAINER_HOME, Home
 from deploy.local.ports import Ports
 from deploy.local.probes import Probe
 from deploy.local.programs import DEFAULT_PORTS, SERVICES
@@ -86,10 +87,13 @@ class Stack:
         return True
 
     def wipe(self) -> None:
-        """Stop everything and delete data, logs, ports and keys. What was downloaded stays in the cache."""
+        """Stop everything and delete data, logs, ports and keys. What was downloaded stays in the cache.
+
+        The stack in containers has a folder of its own in there, and is not this one.
+        """
         self.down()
         for path in self.home.root.iterdir() if self.home.root.is_dir() else ():
-            if path.name != "cache":
+            if path.name not in {"cache", CONTAINER_HOME.name}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _running(self) -> set[str]:
@@ -114,7 +118,7 @@ class Stack:
             mongo_url=mongo_url or urls["mongo"],
             servers=tuple(servers),
             simulator_port=None if counts is None else choose_simulator_port(ports, running),
-            replicas=() if counts is None else choose_replicas(ports, _wanted(counts, running), running),
+            replicas=() if counts is None else choose_replicas(ports, wanted_counts(counts, running), running),
             files=None if counts is None else key_files(self.home),
             databases=self.home.databases if mongo_url and not kafka_url else None,
         )
@@ -166,9 +170,7 @@ class Stack:
         return f"{name} {why}\n{last_lines(log)}\n  whole log: {log}"
 
     def _write_facts(self, layout: Layout) -> None:
-        draft = self.home.stack_file.with_suffix(".draft")
-        draft.write_text(json.dumps(layout.facts(), indent=2) + "\n", encoding="utf-8")
-        draft.replace(self.home.stack_file)
+        write_facts(self.home.stack_file, layout.facts())
 
 
 def _ready(base_url: str) -> Probe:
@@ -184,7 +186,8 @@ def _in_vain(state: State, deaths: int) -> str | None:
     return None if state.wanted else f"is not running ({state.state.lower()})"
 
 
-def _wanted(counts: Mapping[str, int], running: Iterable[str]) -> dict[str, int]:
+def wanted_counts(counts: Mapping[str, int], running: Iterable[str]) -> dict[str, int]:
+    """Return the replicas of every service: as many as named, else as many as run (by name), at least one."""
     running = list(running)
     wanted = {}
     for service in SERVICES:
@@ -212,6 +215,13 @@ def make_topics(kafka_url: str) -> str:
     if done.returncode != 0:
         raise StackError(f"the topic job failed:\n{(done.stdout + done.stderr).strip()}")
     return done.stdout.strip()
+
+
+def write_facts(stack_file: Path, facts: Mapping[str, Any]) -> None:
+    """Write stack.json whole: who reads it meanwhile sees the old one."""
+    draft = stack_file.with_suffix(".draft")
+    draft.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    draft.replace(stack_file)
 
 
 def stack_facts(stack_file: Path) -> dict[str, object]:

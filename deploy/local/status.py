@@ -33,10 +33,11 @@ def process_rows(home: Home, facts: dict[str, Any]) -> list[Row]:
     """Ask every process of stack.json how it is."""
     supervisor = Supervisor(home)
     states = supervisor.states()
-    return [Row(name, states.get(name), address, problem) for name, address, problem in _answers(facts)]
+    return [Row(name, states.get(name), address, problem) for name, address, problem in answers(facts)]
 
 
-def _answers(facts: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+def answers(facts: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+    """Ask every process of stack.json: its name, its address, and what is wrong with it, if anything."""
     yield "kafka", facts["kafka"], probes.kafka_accepts(facts["kafka"])
     yield "mongo", facts["mongo"], probes.mongo_accepts(facts["mongo"])
     if "line" in facts:
@@ -72,7 +73,6 @@ def show(console: Console, rows: list[Row], lags: list[Lag] | str) -> None:
     table.columns[4].overflow = table.columns[6].overflow = "fold"
     for row in rows:
         state = row.state
-        ready = "yes" if row.problem is None else f"no: {row.problem[:REASON_LENGTH]}"
         table.add_row(
             row.name,
             state.state.lower() if state else "given",
@@ -80,15 +80,21 @@ def show(console: Console, rows: list[Row], lags: list[Lag] | str) -> None:
             _duration(state.seconds_up) if state else "-",
             row.address,
             str(state.deaths) if state else "-",
-            ready,
+            ready_words(row.problem),
             style=None if row.problem is None else "red",
         )
     console.print(table)
     console.print()
-    _show_lag(console, lags)
+    show_lag(console, lags)
 
 
-def _show_lag(console: Console, lags: list[Lag] | str) -> None:
+def ready_words(problem: str | None) -> str:
+    """Say whether a process is ready, and if not, why."""
+    return "yes" if problem is None else f"no: {problem[:REASON_LENGTH]}"
+
+
+def show_lag(console: Console, lags: list[Lag] | str) -> None:
+    """Print how far consumers are behind."""
     if isinstance(lags, str):
         console.print(f"consumer lag cannot be told: {lags}", markup=False)
         return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from deploy.local.paths import DEFAULT_HOME, Home
 from deploy.local.story import play
+from musubi.commands.stack import chosen_home
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Options are the story's own: they are handed on as they are."""
@@ -13,4 +13,4 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 def demo(context: typer.Context) -> None:
     """Play the story on the running stack and print its report."""
-    raise typer.Exit(play(Home(DEFAULT_HOME), *context.args))
+    raise typer.Exit(play(chosen_home(), *context.args))

@@ -8,17 +8,33 @@ from typing import Annotated
 
 import typer
 
-from deploy.local import compose
+from deploy.docker import engine
+from deploy.docker.stack import ContainerStack
+from deploy.docker.status import container_rows, show_containers
 from deploy.local.addresses import show_addresses
 from deploy.local.logs import log_files, show_logs
-from deploy.local.paths import DEFAULT_HOME, Home
+from deploy.local.paths import CONTAINER_HOME, DEFAULT_HOME, Home
 from deploy.local.programs import SERVICE_NAMES
 from deploy.local.progress import Progress, people_console
 from deploy.local.stack import Stack, stack_facts
-from deploy.local.status import lag_rows, process_rows, show
+from deploy.local.status import lag_rows, process_rows, show, show_lag
 from deploy.local.story import play_once
 
 HOME = Home(DEFAULT_HOME)
+DOCKER_HOME = Home(CONTAINER_HOME)
+
+
+def chosen_home() -> Home:
+    """Return the folder of the stack that STACK names.
+
+    Raises:
+        StackError: it names none.
+    """
+    return DOCKER_HOME if engine.wanted() else HOME
+
+
+def _stack(progress: Progress) -> Stack | ContainerStack:
+    return ContainerStack(DOCKER_HOME, progress) if engine.wanted() else Stack(HOME, progress)
 
 
 def replica_counts(options: list[str], environment: Mapping[str, str]) -> dict[str, int]:
@@ -45,45 +61,53 @@ def up(
 ) -> None:
     """Bring up what does not run, keep all data, print the addresses."""
     counts = replica_counts(replicas or [], os.environ)
-    if compose.wanted():
-        raise typer.Exit(compose.up(counts))
     progress = Progress()
+    stack = _stack(progress)
     with progress.running():
-        Stack(HOME, progress).up(counts)
-    clean = play_once(HOME) if story else True
-    show_addresses(progress.console, stack_facts(HOME.stack_file), str(HOME.stack_file))
+        stack.up(counts)
+    clean = play_once(stack.home) if story else True
+    show_addresses(progress.console, stack_facts(stack.home.stack_file), str(stack.home.stack_file))
     if not clean:
         raise typer.Exit(1)
 
 
 def down() -> None:
     """Stop everything cleanly; data stays."""
-    if compose.wanted():
-        raise typer.Exit(compose.compose("down"))
     progress = Progress()
+    stack = _stack(progress)
     with progress.running():
-        stopped = Stack(HOME, progress).down()
-    progress.done("stopped; data stays in .local" if stopped else "nothing was running")
+        stopped = stack.down()
+    where = "in volumes" if isinstance(stack, ContainerStack) else "in .local"
+    progress.done(f"stopped; data stays {where}" if stopped else "nothing was running")
 
 
 def clean() -> None:
-    """Stop everything and delete data, logs and development keys; downloads stay in the cache."""
-    if compose.wanted():
-        raise typer.Exit(compose.compose("down", "--volumes", "--remove-orphans"))
+    """Stop everything and delete data, logs and development keys; downloads and images stay."""
     progress = Progress()
+    stack = _stack(progress)
     with progress.running():
-        Stack(HOME, progress).wipe()
-    progress.done("wiped .local")
+        stack.wipe()
+    progress.done("wiped volumes and .local/docker" if isinstance(stack, ContainerStack) else "wiped .local")
 
 
 def status() -> None:
     """Show each process with its health, and consumer lag; status 1 where something is not well."""
-    if compose.wanted():
-        raise typer.Exit(compose.compose("ps"))
-    facts = stack_facts(HOME.stack_file)
-    rows, lags = process_rows(HOME, facts), lag_rows(facts)
-    show(people_console(), rows, lags)
-    if isinstance(lags, str) or any(row.problem is not None for row in rows):
+    home = chosen_home()
+    facts = stack_facts(home.stack_file)
+    console = people_console()
+    if engine.wanted():
+        stack = ContainerStack(home, Progress(console))
+        stack.refresh()
+        facts = stack_facts(home.stack_file)
+        containers, lags = container_rows(stack.compose.containers(), facts), lag_rows(facts)
+        show_containers(console, containers)
+        show_lag(console, lags)
+        ill = any(row.problem is not None for row in containers)
+    else:
+        rows, lags = process_rows(home, facts), lag_rows(facts)
+        show(console, rows, lags)
+        ill = any(row.problem is not None for row in rows)
+    if isinstance(lags, str) or ill:
         raise typer.Exit(1)
 
 
@@ -93,8 +117,8 @@ def logs(
     follow: Annotated[bool | None, typer.Option(help="Go on printing; default: in a terminal.")] = None,
 ) -> None:
     """Show the logs of all processes, or of one service."""
-    if compose.wanted():
-        raise typer.Exit(compose.compose("logs", "--tail", str(lines), *([service] if service else [])))
     console = people_console()
-    files = log_files(HOME, service)
-    show_logs(files, lines, console.is_terminal if follow is None else follow, lambda line: console.out(line))
+    following = console.is_terminal if follow is None else follow
+    if engine.wanted():
+        raise typer.Exit(ContainerStack(DOCKER_HOME, Progress(console)).logs(service, lines, following))
+    show_logs(log_files(HOME, service), lines, following, lambda line: console.out(line))

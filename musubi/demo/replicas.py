@@ -13,11 +13,11 @@ from deploy.local.paths import Home
 from deploy.local.progress import Progress
 from deploy.local.stack import Stack
 from deploy.local.supervision import Supervisor
+from musubi.demo.containers import ContainerReplicas
 from musubi.demo.errors import StoryError
 from musubi.demo.stack_file import StackFile
-from musubi.demo.waiting import until
+from musubi.demo.waiting import BACK_SECONDS, until
 
-BACK_SECONDS = 60.0
 GIVEN = {"kafka": "KAFKA_URL", "mongo": "MONGO_URL"}
 
 
@@ -28,7 +28,7 @@ class Replicas(Protocol):
         """Bring the stack to the state in which adding a process changes nothing else."""
 
     async def join(self, service: str) -> str:
-        """Start one more process of a service; return its name once it is ready."""
+        """Start more processes of a service; return their names once they are ready."""
 
     async def kill(self, service: str) -> str:
         """Kill -9 one of the service's first processes and return its name at once."""
@@ -105,6 +105,8 @@ class LocalReplicas:
 
 def find_replicas(path: Path, progress: Progress) -> Replicas | None:
     """Return what supervises the stack of a stack.json; None where its processes are not of this machine's making."""
+    if StackFile(path).facts.get("containers"):
+        return ContainerReplicas(StackFile(path), progress)
     if not Supervisor(Home(path.parent)).runs():
         return None
     return LocalReplicas(StackFile(path), progress)

@@ -9,6 +9,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+BACK_SECONDS = 60.0
+"""How long a killed process may take to be ready again."""
+
 
 async def until(condition: Callable[[], Awaitable[T]], seconds: float, every: float = 0.2) -> T:
     """Return the condition's first true value, or its last false one when the time is up."""

@@ -88,6 +88,14 @@ async def test_a_draining_process_is_alive_and_not_ready() -> None:
     assert ready.json()["problems"] == {"process": "shutting down"}
 
 
+async def test_metrics_tell_which_check_fails() -> None:
+    async with client(Health(ready={"store": raising, "kafka": well})) as ops:
+        text = (await ops.get("/metrics")).text
+
+    assert 'service_ready{check="store"} 0.0' in text
+    assert 'service_ready{check="kafka"} 1.0' in text
+
+
 async def test_health_answers_head_and_nothing_that_changes() -> None:
     async with client(Health()) as ops:
         assert (await ops.head("/health/ready")).status_code == 200

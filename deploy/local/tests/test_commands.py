@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from deploy.local import compose
+from deploy.docker import engine
 from deploy.local.errors import StackError
 from deploy.local.paths import Home
 from musubi.commands import stack
@@ -36,10 +36,10 @@ def test_status_of_a_stack_that_is_down_says_how_to_start_it(tmp_path: Path, mon
 def test_an_unknown_stack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACK", "podman")
     with pytest.raises(StackError, match=r"`local`.*or `docker`"):
-        compose.wanted()
+        engine.wanted()
 
 
 def test_docker_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(StackError, match="plain `make up` needs no Docker"):
-        compose.up({})
+        engine.check_engine()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from deploy.local.keys import key_files
+from deploy.local.keys import container_key_files, key_files
 from deploy.local.paths import Home
 from shared.channels import load_channels
 
@@ -57,3 +57,12 @@ def test_no_other_user_can_read_them(tmp_path: Path) -> None:
 def test_a_second_start_keeps_them(tmp_path: Path) -> None:
     first = {path: path.read_bytes() for path in vars(key_files(Home(tmp_path))).values()}
     assert {path: path.read_bytes() for path in vars(key_files(Home(tmp_path))).values()} == first
+
+
+def test_a_containers_user_can_read_what_is_mounted_and_nobody_else_gets_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        files = vars(container_key_files(Home(tmp_path)))
+        modes = {name: path.stat().st_mode & 0o777 for name, path in files.items()}
+        assert modes.pop("admin_key") == 0o600
+        assert set(modes.values()) == {0o644}
+        assert {path.parent.stat().st_mode & 0o777 for path in files.values()} == {0o700}

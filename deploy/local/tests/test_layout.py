@@ -11,6 +11,7 @@ from deploy.local.keys import key_files
 from deploy.local.layout import Layout, choose_replicas, choose_simulator_port
 from deploy.local.paths import Home
 from deploy.local.ports import Ports
+from deploy.local.programs import SERVICE_NAMES
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def layout(tmp_path: Path) -> Layout:
 def test_scripts_find_every_service_and_each_replica(layout: Layout) -> None:
     facts = layout.facts()
     assert facts["kafka"] == "127.0.0.1:9092"
-    assert facts["services"].keys() == {"ingest", "binding", "insights"}
+    assert facts["services"].keys() == set(SERVICE_NAMES)
     assert facts["services"]["ingest"].keys() == {"public", "ops"}
     assert facts["services"]["binding"].keys() == {"api", "ops"}
     assert len(facts["replicas"]["binding"]) == 2
