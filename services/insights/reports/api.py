@@ -17,8 +17,8 @@ from shared.auth import AdminKeys, Principal, allowed
 from shared.channels import Channel
 from shared.clock import Now
 from shared.problems import Problem
+from shared.spreadsheets import CSV_TYPE
 
-CSV_TYPE = "text/csv; charset=utf-8"
 AS_CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {}}, "description": "JSON, or CSV by `Accept: text/csv` or `format=csv`"}
 }

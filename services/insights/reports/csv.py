@@ -1,20 +1,12 @@
-"""Reports as CSV: UTF-8 with BOM, a row a bucket (or a bucket and kind, link, source), each with source and as-of.
-
-Spreadsheets run a cell that begins with certain characters as a formula, so texts that do are quoted.
-"""
+"""Reports as CSV: a row a bucket (or a bucket and kind, link, source), each with source and as-of."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from services.insights.reports import model
-
-BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+from shared.spreadsheets import BOM, csv_lines
 
 _Row = dict[str, Any]
 _NO_MESSAGE = model.KindCount(direction="in", chat="user", kind="text")
@@ -24,22 +16,8 @@ _NO_CLICK = model.LinkCount(link="")
 def to_csv(report: model.Report[Any, Any]) -> bytes:
     """Return a report's items as CSV; a bucket in which nothing happened is a row of zeros."""
     rows = [row for item in report.items for row in _rows(item, report.sources)]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
-    return (BOM + text.getvalue()).encode()
-
-
-def cell(value: object) -> object:
-    """Return what stands in a cell: nothing for null, RFC 3339 for times, texts made harmless."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    header = list(rows[0]) if rows else []
+    return (BOM + csv_lines([header, *([row[name] for name in header] for row in rows)])).encode()
 
 
 def _rows(item: model.Model, sources: Mapping[str, model.Origin]) -> Iterator[_Row]:

@@ -13,7 +13,7 @@ import pytest
 from services.insights.counters.buckets import Grain
 from services.insights.counters.store import Browser, Count
 from services.insights.reports import builders, model
-from services.insights.reports.csv import cell, to_csv
+from services.insights.reports.csv import to_csv
 from services.insights.reports.measures import MEASURES, SOURCES
 from services.insights.reports.periods import BadPeriod, Period, read_period
 from services.insights.reports.recipes import RECIPES
@@ -263,13 +263,3 @@ def test_csv_of_sources_sums_up_to_the_adds() -> None:
 
     assert sum(int(row["attributed"]) for row in read) == totals.adds
     assert {row["add_friend_source"] for row in read} == {"poster", "(unknown)"}
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://x")'])
-def test_a_text_that_a_spreadsheet_would_run_is_made_harmless(text: str) -> None:
-    assert cell(text) == f"'{text}"
-
-
-@pytest.mark.parametrize(("value", "shown"), [(-5, -5), (0.5, 0.5), (None, ""), ("menu", "menu"), ("", "")])
-def test_numbers_and_plain_texts_stay_as_they_are(value: object, shown: object) -> None:
-    assert cell(value) == shown
