@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.consumer.records import WorldDown
 from shared.ids import ulid
 from shared.mongo import is_unavailable
 from shared.problems import TITLES, Problem, problem_response
+from shared.producer_lanes import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    if is_unavailable(error):
+    if is_unavailable(error) or isinstance(error, BrokerUnavailable | WorldDown):
         return _answer(request, Problem("unavailable", "try again in a moment", headers={"retry-after": "2"}))
     logger.error("request failed", exc_info=error, extra={"request_id": request.state.request_id})
     return _answer(request, Problem("internal", "quote the request id when you report this"))
