@@ -26,6 +26,10 @@ from services.binding.settings import BindingSettings
 from services.binding.sources import store as hit_store
 from services.binding.sources.handlers import SourceDeps, find_source, on_web_events
 from services.binding.sources.model import ATTRIBUTE
+from services.binding.tags import store as tag_store
+from services.binding.tags.account_api import account_tag_routes
+from services.binding.tags.api import tag_routes
+from services.binding.tags.expiry import TagExpiry
 from shared import audit, topics
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
 from shared.answers.store import AnswerStates
@@ -53,6 +57,7 @@ INDEXES = (
     *member_store.INDEXES,
     *nonce_store.INDEXES,
     *hit_store.INDEXES,
+    *tag_store.INDEXES,
 )
 
 
@@ -78,12 +83,14 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     nonces = nonce_store.MongoNonces(database)
     groups = MongoGroups(database)
     hits = hit_store.MongoHits(database)
+    tags = tag_store.MongoTags(database)
 
     async def deliver(document_id: str, item: Document) -> bool:
         return await couriers(document_id, item)
 
     outbox = Outbox(members.collection, sender, deliver, OutboxMetrics(registry), now)
     changes = MemberChanges(members, outbox, now)
+    expiry = TagExpiry(tags, changes, now)
     sources = SourceDeps(hits, changes, channels)
 
     async def attribute(member_id: str, item: Document) -> bool:
@@ -124,6 +131,8 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     api = create_api("Musubi binding", registry)
     api.include_router(member_routes(changes, erasures, audit_log, keys, now))
     api.include_router(key_routes(changes, audit_log, keys, now))
+    api.include_router(tag_routes(changes, audit_log, keys, now))
+    api.include_router(account_tag_routes(tags, changes, channels, audit_log, keys, now))
     api.include_router(account_link_routes(members, nonces, line, channels, keys, settings.line_login_url, now))
     api.include_router(link_routes(link_keys, channels, keys, settings.public_url))
     api.include_router(dead_letter_routes(dead_letters, keys))
@@ -147,6 +156,7 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
             stack.push_async_callback(sender.close)
             await stack.enter_async_context(erasures.following())
             await stack.enter_async_context(outbox.relaying(database))
+            await stack.enter_async_context(expiry.expiring(database))
             await stack.enter_async_context(consumer.running(before_consuming))
             yield
 

@@ -42,6 +42,7 @@ class MemberView(BaseModel):
     version: int
     bound: bool
     keys: dict[str, str]
+    tags: list[str]
     contacts: list[ContactView]
     created_at: datetime
     updated_at: datetime
@@ -62,6 +63,7 @@ def member_view(member: Member) -> MemberView:
         version=member.version,
         bound=member.bound,
         keys={"customer": member.key.value} if member.key else {},
+        tags=sorted(tag.name for tag in member.tags.values()),
         contacts=[ContactView.model_validate(contact, from_attributes=True) for contact in member.contacts.values()],
         created_at=member.created_at,
         updated_at=member.updated_at,

@@ -86,6 +86,16 @@ class KeyChange:
     new: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag as it was first given: its name as shown, what gave it (staff, import, …), since when and until when."""
+
+    name: str
+    origin: str
+    since: datetime
+    expires_at: datetime | None = None
+
+
 @dataclass(slots=True)
 class Member:
     """A person. `version` is of the stored document; the next write makes it one higher."""
@@ -98,6 +108,8 @@ class Member:
     contacts: dict[str, Contact] = field(default_factory=dict)
     key: CustomerKey | None = None
     history: list[KeyChange] = field(default_factory=list)
+    tags: dict[str, Tag] = field(default_factory=dict)
+    """By the form in which tags are compared."""
     erased_at: datetime | None = None
     waiting: int = 0
     """How many outbox items the stored document still had when it was read."""
@@ -106,6 +118,16 @@ class Member:
     def bound(self) -> bool:
         """A non-empty customer key reads bound (features F45)."""
         return self.key is not None
+
+    @property
+    def main_contact(self) -> str | None:
+        """The contact that facts about the whole person name."""
+        return next(iter(self.contacts), None)
+
+    @property
+    def tags_expire_at(self) -> datetime | None:
+        """When the next of its tags expires."""
+        return min((tag.expires_at for tag in self.tags.values() if tag.expires_at), default=None)
 
     def contact(self, contact_id: str, at: datetime) -> Contact:
         """Return the contact, made on its first event of any kind."""
@@ -147,7 +169,8 @@ def _is_news(contact: Contact, at: datetime) -> bool:
     return contact.changed_at is None or at > contact.changed_at
 
 
-def _fact_id(kind: str, *parts: str) -> str:
+def fact_id(kind: str, *parts: str) -> str:
+    """Return the id of a fact of member.events: the same for the same parts, so that a repeat is recognised."""
     return f"mev_{stable_uuid(kind, *parts).hex}"
 
 
@@ -170,7 +193,7 @@ def follow(member: Member, contact: Contact, at: datetime, event_id: str, *, unb
     became = contact.following is not True
     contact.following, contact.changed_at, contact.followed_at = True, at, at
     fact = MemberFollowed(
-        id=_fact_id("followed", event_id),
+        id=fact_id("followed", event_id),
         channel=contact.channel,
         occurred_at=at,
         member=member.id,
@@ -190,7 +213,7 @@ def unfollow(member: Member, contact: Contact, at: datetime, event_id: str) -> t
         return ()
     return (
         MemberUnfollowed(
-            id=_fact_id("unfollowed", event_id),
+            id=fact_id("unfollowed", event_id),
             channel=contact.channel,
             occurred_at=at,
             member=member.id,
@@ -207,7 +230,7 @@ def attribute(member: Member, contact: Contact, source: str, *, verified: bool) 
     contact.source, contact.source_basis = source, basis
     return (
         MemberAttributed(
-            id=_fact_id("attributed", contact.id, contact.followed_at.isoformat()),
+            id=fact_id("attributed", contact.id, contact.followed_at.isoformat()),
             channel=contact.channel,
             occurred_at=contact.followed_at,
             member=member.id,
@@ -232,11 +255,11 @@ def bind(member: Member, value: str, by: str, at: datetime) -> tuple[MemberFact,
     member.key = CustomerKey(shown, at, by)
     _remember(member, KeyChange(at, by, old.value if old else None, shown))
     fact = MemberBound(
-        id=_fact_id("bound", member.id, str(member.version)),
+        id=fact_id("bound", member.id, str(member.version)),
         channel=member.channel,
         occurred_at=at,
         member=member.id,
-        contact=_main_contact(member),
+        contact=member.main_contact,
         by=by,
     )
     return () if old is not None else (fact,)
@@ -249,11 +272,11 @@ def unbind(member: Member, by: str, at: datetime) -> tuple[MemberFact, ...]:
     _remember(member, KeyChange(at, by, member.key.value, None))
     member.key = None
     fact = MemberUnbound(
-        id=_fact_id("unbound", member.id, str(member.version)),
+        id=fact_id("unbound", member.id, str(member.version)),
         channel=member.channel,
         occurred_at=at,
         member=member.id,
-        contact=_main_contact(member),
+        contact=member.main_contact,
         by=by,
     )
     return (fact,)
@@ -262,7 +285,7 @@ def unbind(member: Member, by: str, at: datetime) -> tuple[MemberFact, ...]:
 def erase(member: Member, at: datetime) -> list[str]:
     """Forget everything about a person but that the id is gone; return the contacts that were erased."""
     contacts = list(member.contacts)
-    member.contacts, member.key, member.history = {}, None, []
+    member.contacts, member.key, member.history, member.tags = {}, None, [], {}
     member.erased_at = member.updated_at = at
     return contacts
 
@@ -275,6 +298,7 @@ def snapshot(member: Member, version: int) -> MemberSnapshot:
         channel=member.channel,
         bound=member.bound,
         keys={"customer": member.key.value} if member.key else {},
+        tags=tuple(sorted(tag.name for tag in member.tags.values())),
         contacts=tuple(
             ContactState(
                 id=contact.id,
@@ -291,10 +315,6 @@ def snapshot(member: Member, version: int) -> MemberSnapshot:
         created_at=member.created_at,
         updated_at=member.updated_at,
     )
-
-
-def _main_contact(member: Member) -> str | None:
-    return next(iter(member.contacts), None)
 
 
 def _remember(member: Member, change: KeyChange) -> None:

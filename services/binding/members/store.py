@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from services.binding.members.model import Contact, CustomerKey, KeyChange, Member
+from services.binding.members.model import Contact, CustomerKey, KeyChange, Member, Tag
 from shared.ids import member_id
 from shared.mongo import ASCENDING, Collection, Database, Document, DuplicateKeyError, Index
 from shared.outbox import outbox_indexes
@@ -82,6 +82,17 @@ def _read_contact(document: Document) -> Contact:
     return Contact(offsets=offsets, **fields)
 
 
+def _tag_document(compared: str, tag: Tag) -> Document:
+    """Return how a tag is kept."""
+    about = {"name": tag.name, "origin": tag.origin, "since": tag.since, "expires_at": tag.expires_at}
+    return {"compared": compared, **about}
+
+
+def read_tag(document: Document) -> Tag:
+    """Read a tag that was kept."""
+    return Tag(document["name"], document["origin"], document["since"], document["expires_at"])
+
+
 def _fields(member: Member) -> tuple[Document, Document]:
     """Return what to set and what to unset: indexed fields without a value must be absent (sparse indexes)."""
     settings: Document = {
@@ -90,6 +101,8 @@ def _fields(member: Member) -> tuple[Document, Document]:
         "bound": member.bound,
         "contacts": [_contact_document(contact) for contact in member.contacts.values()],
         "history": [{"at": c.at, "by": c.by, "old": c.old, "new": c.new} for c in member.history],
+        "tags": [_tag_document(compared, tag) for compared, tag in member.tags.items()],
+        "tagged": bool(member.tags),
         "created_at": member.created_at,
         "updated_at": member.updated_at,
         "erased_at": member.erased_at,
@@ -99,6 +112,7 @@ def _fields(member: Member) -> tuple[Document, Document]:
         "contact_ids": list(member.contacts) or None,
         "key": {"value": member.key.value, "since": member.key.since, "by": member.key.by} if member.key else None,
         "key_compared": f"{member.channel}/{member.key.compared}" if member.key else None,
+        "tags_expire_at": member.tags_expire_at,
     }
     for name, value in optional.items():
         if value is None:
@@ -120,6 +134,7 @@ def _read_member(document: Document) -> Member:
         contacts={contact.id: contact for contact in contacts},
         key=CustomerKey(key["value"], key["since"], key["by"]) if key else None,
         history=[KeyChange(entry["at"], entry["by"], entry["old"], entry["new"]) for entry in document["history"]],
+        tags={entry["compared"]: read_tag(entry) for entry in document.get("tags", [])},
         erased_at=document.get("erased_at"),
         waiting=len(document.get("pending", [])),
     )
