@@ -11,13 +11,18 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.ticketing.autoreplies import store as rule_store
 from services.ticketing.autoreplies.api import rule_routes
+from services.ticketing.content import store as content_store
+from services.ticketing.content.api import content_routes
+from services.ticketing.content.fetching import ContentDesk, ContentMetrics
+from services.ticketing.content.files import GridFiles
 from services.ticketing.conversations import store as conversation_store
 from services.ticketing.conversations.api import Inbox, conversation_routes
 from services.ticketing.conversations.changes import ConversationChanges
 from services.ticketing.conversations.handlers import DeskDeps, Kept, Unsent, on_line_events
 from services.ticketing.conversations.replies import Replies
 from services.ticketing.conversations.turns import SERVICE
-from services.ticketing.flows.definition import Definition
+from services.ticketing.flows import store as flow_store
+from services.ticketing.flows.api import flow_routes
 from services.ticketing.messages import store as message_store
 from services.ticketing.messages.handlers import on_line_sent
 from services.ticketing.messages.model import delivery_of
@@ -49,23 +54,9 @@ INDEXES = (
     *message_store.INDEXES,
     *people_store.INDEXES,
     *rule_store.INDEXES,
+    *flow_store.INDEXES,
+    *content_store.INDEXES,
 )
-
-
-class _NoFlows:
-    """A desk without guided flows."""
-
-    async def of(self, channel: str, *, fresh: bool = False) -> _NoFlows:
-        return self
-
-    def named(self, name: str) -> Definition | None:
-        return None
-
-    def starting(self, text: str) -> Definition | None:
-        return None
-
-    def version(self, name: str, version: int) -> Definition | None:
-        return None
 
 
 def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application:
@@ -92,6 +83,12 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     rules = rule_store.MongoRules(database)
     rule_book = rule_store.RuleBook(rules)
 
+    published = flow_store.MongoFlows(database)
+    flows = flow_store.FlowBook(published, flow_store.load_built_in())
+    pieces, files = content_store.MongoPieces(database), GridFiles(database)
+    most = settings.content_most_bytes
+    content = ContentDesk(pieces, files, line, channels, ContentMetrics(registry), most_bytes=most, now=now)
+
     async def deliver(document_id: str, item: Document) -> bool:
         return await couriers(document_id, item)
 
@@ -104,9 +101,9 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     answers = AnswerCourier(SERVICE, states, outbox, line, channels, answer_metrics, now, ended=note_end)
     couriers = courier_of({ANSWER: answers.deliver})
 
-    kept: tuple[Kept, ...] = ()
-    unsent: tuple[Unsent, ...] = ()
-    erasers: tuple[Eraser, ...] = (conversations.forget, messages.forget)
+    kept: tuple[Kept, ...] = (content.on_message,)
+    unsent: tuple[Unsent, ...] = (content.erase_message,)
+    erasers: tuple[Eraser, ...] = (conversations.forget, messages.forget, content.erase_contact)
 
     ignored = Counter(
         "desk_ignored_events",
@@ -119,7 +116,7 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
         messages=messages,
         people=people,
         rules=rule_book,
-        flows=_NoFlows(),
+        flows=flows,
         channels=channels,
         ignored=ignored,
         grace=settings.grace,
@@ -149,6 +146,8 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     api = create_api("Musubi ticketing", registry)
     api.include_router(conversation_routes(inbox))
     api.include_router(rule_routes(rules, rule_book, channels, audit_log, keys, now))
+    api.include_router(flow_routes(published, flows, channels, audit_log, keys, now))
+    api.include_router(content_routes(pieces, files, keys))
     api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(
@@ -170,6 +169,7 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
             stack.push_async_callback(sender.close)
             await stack.enter_async_context(erasures.following())
             await stack.enter_async_context(outbox.relaying(database))
+            await stack.enter_async_context(content.fetching())
             await stack.enter_async_context(consumer.running(before_consuming))
             yield
 

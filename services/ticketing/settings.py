@@ -16,6 +16,8 @@ class TicketingSettings(StoreSettings, LineSettings):
     erasure_key_file: ReadableFile
     reopen_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 72
     """A message within so many hours after resolving takes the same opening up again; a later one starts the next."""
+    content_most_bytes: Annotated[int, Field(ge=1, le=1024**3)] = 50 * 1024**2
+    """What users send that is larger than so many bytes is not kept."""
 
     @property
     def database(self) -> str:
