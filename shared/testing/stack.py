@@ -1,4 +1,4 @@
-"""One stack for all end-to-end and fault tests, as a pytest plugin: two ingests, two bindings, two insights, as
+"""One stack for all end-to-end and fault tests, as a pytest plugin: two processes of each service, as
 `make up` runs them."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.testing.spine import Spine, read_facts
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
 
-REPLICAS = {"ingest": 2, "binding": 2, "insights": 2}
+REPLICAS = {"ingest": 2, "binding": 2, "insights": 2, "ticketing": 2}
 
 
 @pytest.fixture(scope="session")
