@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from shared import topics
 from shared.events import (
+    CampaignFrozen,
+    CampaignStateChanged,
+    ChunkAccepted,
+    ChunkFailed,
     CommerceReceived,
     ConversationClosed,
     ConversationOpened,
@@ -24,6 +28,7 @@ from shared.events import (
     MemberUntagged,
     MessageSent,
     PersonErased,
+    RecipientBlocked,
     SourceHit,
     TicketAssigned,
     TicketBreached,
@@ -53,6 +58,10 @@ SENDS: dict[str, dict[str, tuple[type[Event], ...]]] = {
         topics.LINE_SENT: (MessageSent,),
         topics.ERASURES: (PersonErased,),
     },
+    "broadcast": {
+        topics.CAMPAIGN_EVENTS: (CampaignStateChanged, CampaignFrozen, ChunkAccepted, ChunkFailed, RecipientBlocked),
+        topics.LINE_SENT: (MessageSent,),
+    },
     "ticketing": {
         topics.TICKET_EVENTS: (
             ConversationOpened,
@@ -70,7 +79,7 @@ SENDS: dict[str, dict[str, tuple[type[Event], ...]]] = {
 
 CONSUMES: dict[str, tuple[str, ...]] = {
     "binding": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_STATE),
-    "broadcast": (topics.MEMBER_STATE, topics.WEB_EVENTS),
+    "broadcast": (topics.MEMBER_STATE, topics.WEB_EVENTS, topics.MEMBER_EVENTS),
     "insights": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_EVENTS, topics.LINE_SENT),
     "ticketing": (topics.LINE_EVENTS, topics.MEMBER_STATE, topics.LINE_SENT),
 }

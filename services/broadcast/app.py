@@ -9,24 +9,49 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from services.broadcast.campaigns import blocks as campaign_blocks
+from services.broadcast.campaigns import store as campaign_store
+from services.broadcast.campaigns import trials as campaign_trials
+from services.broadcast.campaigns.api import campaign_routes
+from services.broadcast.campaigns.audiences import CampaignAudiences
+from services.broadcast.campaigns.blocks import BLAME, BlockDeps, on_member_events, settle_block
+from services.broadcast.campaigns.checks import Checks
+from services.broadcast.campaigns.contents import Contents
+from services.broadcast.campaigns.desk import CampaignDesk
+from services.broadcast.campaigns.freezing import Freezer
+from services.broadcast.campaigns.ledger_api import ledger_routes
+from services.broadcast.campaigns.life import WITHDRAW, CampaignLife
+from services.broadcast.campaigns.planned import start_due
+from services.broadcast.campaigns.quota import quota_reader
+from services.broadcast.campaigns.sends_api import send_routes
+from services.broadcast.campaigns.trials import TrialSender
 from services.broadcast.people import store as people_store
 from services.broadcast.people.handlers import PeopleDeps, on_member_state, on_web_events
 from services.broadcast.segments import store as segment_store
 from services.broadcast.segments.api import segment_routes
+from services.broadcast.segments.resolving import Audiences
+from services.broadcast.sending import documents as chunk_documents
+from services.broadcast.sending.chunks import Chunks
 from services.broadcast.settings import BroadcastSettings
 from shared import audit, topics
+from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
+from shared.answers.store import AnswerStates
 from shared.api import create_api
 from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
 from shared.consumer import Consumer, ConsumerOptions, claims
+from shared.couriers import courier_of, errand
 from shared.dlq import DeadLetterDesk, dead_letter_routes
 from shared.erasures import Erasures, load_erasure_key
 from shared.http import Application, Health
 from shared.line import builders
 from shared.line.client import LineClient
-from shared.mongo import connect, ensure_indexes, ping, until_available
+from shared.links import LinkKeys
+from shared.mongo import Document, connect, ensure_indexes, ping, until_available
+from shared.outbox import Outbox, OutboxMetrics
 from shared.producer import Producer
+from shared.schedule import Lease, repeating_leased
 
 SERVICE = "broadcast"
 
@@ -35,6 +60,10 @@ INDEXES = (
     *audit.INDEXES,
     *people_store.INDEXES,
     *segment_store.INDEXES,
+    *campaign_store.INDEXES,
+    *campaign_blocks.INDEXES,
+    *campaign_trials.INDEXES,
+    *chunk_documents.INDEXES,
 )
 
 
@@ -47,6 +76,7 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     registry = CollectorRegistry()
     channels = load_channels(settings.channels_file)
     keys = AdminKeys.load(settings.admin_keys_file)
+    link_keys = LinkKeys.load(settings.link_key_file)
 
     client = connect(settings.mongo_url)
     database = client[settings.database]
@@ -58,10 +88,54 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     people = people_store.MongoPeople(database)
     segments = segment_store.MongoSegments(database)
     people_deps = PeopleDeps(people, erasures.erased_at)
+    chunks = Chunks(database)
+    outbox_metrics = OutboxMetrics(registry)
+
+    campaigns = campaign_store.MongoCampaigns(database)
+    blocks = campaign_blocks.MongoBlocks(database, now)
+    trials = campaign_trials.MongoTrials(database)
+
+    async def deliver(document_id: str, item: Document) -> bool:
+        return await couriers(document_id, item)
+
+    campaign_outbox = Outbox(campaigns.collection, sender, deliver, outbox_metrics, now)
+    block_outbox = Outbox(blocks.collection, sender, deliver, outbox_metrics, now)
+    trial_outbox = Outbox(trials.collection, sender, deliver, outbox_metrics, now)
+    life = CampaignLife(campaigns, campaign_outbox, now)
+    block_deps = BlockDeps(life, chunks, blocks, block_outbox)
+
+    async def withdraw(campaign: str, _: Document) -> bool:
+        await chunks.withdraw(campaign)
+        return True
+
+    tests = AnswerCourier(
+        SERVICE,
+        AnswerStates(trials.collection),
+        trial_outbox,
+        line,
+        channels,
+        AnswerMetrics(registry),
+        now,
+        ended=trials.note_end,
+    )
+    couriers = courier_of(
+        {
+            WITHDRAW: errand(campaign_outbox, withdraw),
+            BLAME: partial(settle_block, deps=block_deps),
+            ANSWER: tests.deliver,
+        }
+    )
+    read_quota = quota_reader(line)
+    audiences = CampaignAudiences(Audiences(segments), people)
+    desk = CampaignDesk(life, audiences, Contents(link_keys, settings.public_url), channels, read_quota, now)
+    freezer = Freezer(life, people, chunks, read_quota, now)
+    freezing = Lease(database, "freezing", seconds=10, now=now)
+    planned = Lease(database, "planned", seconds=10, now=now)
 
     handlers = {
         topics.MEMBER_STATE: partial(on_member_state, deps=people_deps),
         topics.WEB_EVENTS: partial(on_web_events, deps=people_deps),
+        topics.MEMBER_EVENTS: partial(on_member_events, deps=block_deps),
     }
     options = ConsumerOptions(SERVICE, settings.kafka_url, keyed=True, instance_id=settings.group_instance_id)
     consumer = Consumer(options, handlers, sender, claims.Claims(database, now), erasures.concerns, registry)
@@ -69,6 +143,9 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
 
     api = create_api("Musubi broadcast", registry)
     api.include_router(segment_routes(segments, people, channels, audit_log, keys, now))
+    api.include_router(campaign_routes(desk, audit_log, keys))
+    api.include_router(send_routes(Checks(desk, line), TrialSender(trials, trial_outbox, now), audit_log, keys))
+    api.include_router(ledger_routes(campaigns, chunks, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(
@@ -89,6 +166,13 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
             await sender.start()
             stack.push_async_callback(sender.close)
             await stack.enter_async_context(erasures.following())
+            for outbox in (campaign_outbox, block_outbox, trial_outbox):
+                await stack.enter_async_context(outbox.relaying(database))
+            freeze = partial(freezer.freeze_all, freezing.take)
+            await stack.enter_async_context(repeating_leased(freezing, "freezing", 1.0, freeze))
+            await stack.enter_async_context(
+                repeating_leased(planned, "planned starts", 1.0, partial(start_due, life, now))
+            )
             await stack.enter_async_context(consumer.running(before_consuming))
             yield
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from services.broadcast.campaigns.audiences import frozen_filter
+from services.broadcast.campaigns.audiences import filter_of
 from services.broadcast.campaigns.life import CampaignLife, told
 from services.broadcast.campaigns.model import SYSTEM, Campaign, frozen_fact, move, why_skipped
 from services.broadcast.campaigns.quota import ReadQuota
@@ -64,7 +64,7 @@ class Freezer:
 
     async def freeze(self, campaign: Campaign, hold: Hold) -> None:
         """Freeze one campaign's audience to its end, or as long as it is wanted and the lease holds."""
-        where = frozen_filter(campaign)
+        where = filter_of(campaign)
         current: Campaign | None = campaign
         held = monotonic()
         while current is not None and current.state == "freezing":

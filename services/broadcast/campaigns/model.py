@@ -59,8 +59,8 @@ class Audience:
 
     segment: str | None = None
     expression: Mapping[str, Any] | None = None
-    resolved: Mapping[str, Any] | None = None
-    """What that meant when it was started: the audience does not change with its segments."""
+    pinned: Mapping[str, Any] | None = None
+    """What that meant when it was started, or will at its planned start: segments do not change it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,10 @@ class Estimate:
     @property
     def skipped(self) -> dict[str, int]:
         """Those who match and would not get it, by reason."""
-        reasons = {"never_followed": self.never_followed, "blocked": self.matched - self.recipients - self.never_followed}
+        reasons = {
+            "never_followed": self.never_followed,
+            "blocked": self.matched - self.recipients - self.never_followed,
+        }
         return {reason: count for reason, count in reasons.items() if count > 0}
 
 
@@ -242,6 +245,12 @@ def may_be_blamed(accepted_at: datetime, blocked_at: datetime) -> bool:
     A recipient was a friend when the chunk began, and our note of LINE's acceptance may come after the block.
     """
     return -IN_FLIGHT <= blocked_at - accepted_at <= BLAME
+
+
+def may_be_named(contact: str, channel: str) -> bool:
+    """Whether this is a contact of the account that a message can be sent to."""
+    slug, line_id = split_contact(contact)
+    return slug == channel and _LINE_USER.fullmatch(line_id) is not None
 
 
 def why_skipped(person: Person) -> SkipReason | None:

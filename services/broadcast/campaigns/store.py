@@ -99,7 +99,7 @@ def _fields(campaign: Campaign) -> Document:
         "name": campaign.name,
         "segment": audience.segment,
         "expression": _json(audience.expression),
-        "resolved": _json(audience.resolved),
+        "pinned": _json(audience.pinned),
         "messages": _json(campaign.messages),
         "content": _json(campaign.content),
         "links": [{"id": link.id, "url": link.url, "place": link.place} for link in campaign.links],
@@ -144,7 +144,7 @@ def _frozen(frozen: Frozen) -> Document:
 
 def _read(document: Document) -> Campaign:
     limit, schedule = document["block_limit"], document["schedule"]
-    expressions = orjson.loads(document["expression"]), orjson.loads(document["resolved"])
+    expressions = orjson.loads(document["expression"]), orjson.loads(document["pinned"])
     return Campaign(
         id=document["_id"],
         channel=document["channel"],

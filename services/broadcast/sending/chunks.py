@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 from services.broadcast.sending.documents import CHUNKS, PEOPLE, read_chunk, read_people, skips_document
 from services.broadcast.sending.model import (
@@ -82,6 +83,13 @@ class Chunks:
             {row["_id"]: row["recipients"] for row in rows},
             dict(skipped),
         )
+
+    async def accepted_since(self, campaign: str, at: datetime) -> int:
+        """Count the people of chunks whose acceptance was written down since then."""
+        match = {"campaign": campaign, "state": "accepted", "ended_at": {"$gte": at}}
+        group = {"_id": None, "recipients": {"$sum": "$recipients"}}
+        rows = [row async for row in self.collection.aggregate([{"$match": match}, {"$group": group}])]
+        return int(rows[0]["recipients"]) if rows else 0
 
     async def unended(self, campaign: str) -> bool:
         """Whether a chunk is still to be sent or answered."""
