@@ -130,7 +130,7 @@ def working_times() -> st.SearchStrategy[WorkingTime]:
     return st.builds(WorkingTime, st.sampled_from(names).map(ZoneInfo), week, holidays)
 
 
-moments = st.datetimes(datetime(2026, 3, 1), datetime(2026, 5, 10), timezones=st.just(UTC))
+moments = st.timedeltas(timedelta(), timedelta(days=70)).map(lambda passed: datetime(2026, 3, 1, tzinfo=UTC) + passed)
 
 
 @given(working_times(), moments, moments, moments)

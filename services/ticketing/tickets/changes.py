@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from services.ticketing.clocks.model import Desk, Priority, Stopwatch
-from services.ticketing.people.model import Person
+from services.ticketing.people.model import Person, stranger
 from services.ticketing.tickets import facts
 from services.ticketing.tickets.model import (
     Clocks,
@@ -110,14 +110,14 @@ class TicketChanges:
 
     async def _new(self, opening: Opening) -> Ticket:
         desk = await self._desks.desk(opening.channel)
-        person = await self._people.get(opening.contact)
+        person = await self._people.get(opening.contact) or stranger(opening.contact)
         opened_at = min(_to_millis(opening.at), self._moment())
         ticket = Ticket(
             id=opening.id,
             number=await self.store.next_number(opening.channel),
             channel=opening.channel,
             contact=opening.contact,
-            member=person.member if person else None,
+            member=person.member,
             kind=opening.kind,
             opened_at=opened_at,
             opened_by=opening.by,

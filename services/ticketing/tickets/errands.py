@@ -50,7 +50,7 @@ def opening_of(item: Mapping[str, Any]) -> Opening:
 
 
 def response_errand(changes: TicketChanges) -> Courier:
-    """Return the errand of `note_reply`: staff wrote to a contact, whose tickets may have their first response by it."""
+    """Return the errand of `note_reply`: staff wrote to a contact; its tickets may have their first response by it."""
 
     async def run(_: str, item: Document) -> bool:
         for ticket in await changes.store.of_contact(item["contact"]):

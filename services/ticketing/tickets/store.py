@@ -111,16 +111,18 @@ class MongoTickets:
         return _read_ticket(document) if document else None
 
     async def next_number(self, channel: str) -> int:
-        """Take an account's next number; it is nobody else's, and lost where no ticket comes to bear it."""
+        """Take an account's next number; it is nobody else's, and lost where no ticket comes to bear it.
+
+        The counter is asked for as it was before: as it is after, some servers show two callers the later one's.
+        """
         while True:
             try:
                 counter = await self._counters.find_one_and_update(
-                    {"_id": channel}, {"$inc": {"last": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+                    {"_id": channel}, {"$inc": {"last": 1}}, upsert=True, return_document=ReturnDocument.BEFORE
                 )
             except DuplicateKeyError:
                 continue
-            if counter is not None:
-                return int(counter["last"])
+            return int(counter["last"]) + 1 if counter is not None else 1
 
     async def add(self, ticket: Ticket, pending: Sequence[Document], at: datetime) -> bool:
         """Insert a new ticket, as version 1, with its outbox items; False where its id or number is taken."""
