@@ -149,6 +149,13 @@ class Calls:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def _turn(self, deadline: float) -> bool:
+        """Wait for a turn; False where no attempt may be begun now."""
+        if not self._may(deadline):
+            return False
+        await self._pace.take()
+        return self._may(deadline)
+
     def _may(self, deadline: float) -> bool:
         ends = monotonic() + self._tools.options.patience.attempt
         return self._lead.held and not self._stopped and not self._halted and ends <= deadline
@@ -170,14 +177,13 @@ class Calls:
         attempt = chunk.attempt
         assert attempt is not None
 
-        async def gate(_: int) -> bool:
-            if not self._may(job.deadline):
-                return False
-            await self._pace.take()
-            return self._may(job.deadline)
+        async def gate(number: int) -> bool:
+            return number == 0 or await self._turn(job.deadline)
 
         if job.body is None:
             return Ended("unknown") if job.again else Back(doubted=False)
+        if not await self._turn(job.deadline):
+            return Back(doubted=job.again)
         outcome = await self._tools.line.send(
             PreparedCall("multicast", chunk.channel, attempt.retry_key, job.body),
             first_attempt_at=attempt.first_attempt_at if job.again else None,
