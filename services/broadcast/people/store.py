@@ -90,7 +90,14 @@ def _fields(person: Person) -> Document:
     }
 
 
-_NO_CLICKS: Document = {"clicked_links": [], "clicked_campaigns": [], "clicks_version": 0}
+def _clicked(links: Sequence[str], campaigns: Sequence[str], version: int) -> Document:
+    return {"clicked_links": list(links), "clicked_campaigns": list(campaigns), "clicks_version": version}
+
+
+def person_document(person: Person) -> Document:
+    """Return a person as it lies in the store, with no clicks noted but its own."""
+    clicked = _clicked(person.clicked_links, person.clicked_campaigns, 0)
+    return {"_id": person.contact, **_fields(person), **clicked}
 
 
 def _read(document: Document) -> Person:
@@ -135,7 +142,7 @@ class MongoPeople:
         if await self._update(person):
             return
         try:
-            await self._people.insert_one({"_id": person.contact, **_fields(person), **_NO_CLICKS})
+            await self._people.insert_one(person_document(person))
         except DuplicateKeyError:
             if not await self._update(person):
                 await self._take_over(person)
@@ -147,7 +154,7 @@ class MongoPeople:
     async def _take_over(self, person: Person) -> None:
         """Take a contact from another member; versions of two members do not compare, their times do."""
         others = {"_id": person.contact, "member": {"$ne": person.member}, "updated_at": {"$lt": person.updated_at}}
-        await self._people.update_one(others, {"$set": _fields(person) | _NO_CLICKS})
+        await self._people.update_one(others, {"$set": _fields(person) | _clicked((), (), 0)})
 
     async def forget(self, member: str) -> None:
         """Remove everything about an erased member."""
@@ -183,12 +190,8 @@ class MongoPeople:
     async def _copy_clicks(self, member: str, clicks: Clicks) -> None:
         if not clicks.version:
             return
-        copy = {
-            "clicked_links": list(clicks.links),
-            "clicked_campaigns": list(clicks.campaigns),
-            "clicks_version": clicks.version,
-        }
         older = {"member": member, "clicks_version": {"$lt": clicks.version}}
+        copy = _clicked(clicks.links, clicks.campaigns, clicks.version)
         await self._people.update_many(older, {"$set": copy})
 
     async def walk(self, channel: str, where: Document, after: str | None, limit: int) -> list[Person]:
