@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.ticketing.autoreplies import store as rule_store
 from services.ticketing.autoreplies.api import rule_routes
+from services.ticketing.clocks.api import hours_routes
+from services.ticketing.clocks.store import MongoHours
 from services.ticketing.content import store as content_store
 from services.ticketing.content.api import content_routes
 from services.ticketing.content.fetching import ContentDesk, ContentMetrics
@@ -18,6 +20,7 @@ from services.ticketing.content.files import GridFiles
 from services.ticketing.conversations import store as conversation_store
 from services.ticketing.conversations.api import Inbox, conversation_routes
 from services.ticketing.conversations.changes import ConversationChanges
+from services.ticketing.conversations.errands import NOTE_REPLY, OPEN_TICKET
 from services.ticketing.conversations.handlers import DeskDeps, Kept, Unsent, on_line_events
 from services.ticketing.conversations.replies import Replies
 from services.ticketing.conversations.turns import SERVICE
@@ -29,6 +32,11 @@ from services.ticketing.messages.model import delivery_of
 from services.ticketing.people import store as people_store
 from services.ticketing.people.handlers import Eraser, PeopleDeps, on_member_state
 from services.ticketing.settings import TicketingSettings
+from services.ticketing.tickets import store as ticket_store
+from services.ticketing.tickets.api import ticket_routes
+from services.ticketing.tickets.breaches import flagging
+from services.ticketing.tickets.changes import TicketChanges
+from services.ticketing.tickets.errands import opening_courier, response_errand
 from shared import audit, topics
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
 from shared.answers.store import AnswerStates
@@ -37,7 +45,7 @@ from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
 from shared.consumer import Consumer, ConsumerOptions, claims
-from shared.couriers import courier_of
+from shared.couriers import courier_of, errand
 from shared.dlq import DeadLetterDesk, dead_letter_routes
 from shared.erasures import Erasures, load_erasure_key
 from shared.http import Application, Health
@@ -56,6 +64,7 @@ INDEXES = (
     *rule_store.INDEXES,
     *flow_store.INDEXES,
     *content_store.INDEXES,
+    *ticket_store.INDEXES,
 )
 
 
@@ -89,8 +98,14 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     most = settings.content_most_bytes
     content = ContentDesk(pieces, files, line, channels, ContentMetrics(registry), most_bytes=most, now=now)
 
+    tickets = ticket_store.MongoTickets(database)
+    hours = MongoHours(database, channels)
+
     async def deliver(document_id: str, item: Document) -> bool:
         return await couriers(document_id, item)
+
+    async def notify(ticket_id: str, item: Document) -> bool:
+        return await notices.deliver(ticket_id, item)
 
     async def note_end(_: str, item: Document, end: str, request_id: str | None) -> None:
         await messages.end(item, delivery_of(end, request_id, now()))
@@ -99,11 +114,23 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     changes = ConversationChanges(conversations, messages, outbox, now)
     states = AnswerStates(conversations.collection)
     answers = AnswerCourier(SERVICE, states, outbox, line, channels, answer_metrics, now, ended=note_end)
-    couriers = courier_of({ANSWER: answers.deliver})
+
+    ticket_outbox = Outbox(tickets.collection, sender, notify, outboxes, now)
+    ticket_changes = TicketChanges(tickets, ticket_outbox, hours, people, channels, now)
+    states = AnswerStates(tickets.collection)
+    notices = AnswerCourier(SERVICE, states, ticket_outbox, line, channels, answer_metrics, now, ended=note_end)
+
+    couriers = courier_of(
+        {
+            ANSWER: answers.deliver,
+            OPEN_TICKET: opening_courier(ticket_changes, outbox),
+            NOTE_REPLY: errand(outbox, response_errand(ticket_changes)),
+        }
+    )
 
     kept: tuple[Kept, ...] = (content.on_message,)
-    unsent: tuple[Unsent, ...] = (content.erase_message,)
-    erasers: tuple[Eraser, ...] = (conversations.forget, messages.forget, content.erase_contact)
+    unsent: tuple[Unsent, ...] = (content.erase_message, tickets.unsend)
+    erasers: tuple[Eraser, ...] = (conversations.forget, messages.forget, content.erase_contact, tickets.forget)
 
     ignored = Counter(
         "desk_ignored_events",
@@ -148,6 +175,8 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     api.include_router(rule_routes(rules, rule_book, channels, audit_log, keys, now))
     api.include_router(flow_routes(published, flows, channels, audit_log, keys, now))
     api.include_router(content_routes(pieces, files, keys))
+    api.include_router(ticket_routes(ticket_changes, hours, channels, audit_log, keys, now))
+    api.include_router(hours_routes(hours, channels, audit_log, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(
@@ -169,6 +198,8 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
             stack.push_async_callback(sender.close)
             await stack.enter_async_context(erasures.following())
             await stack.enter_async_context(outbox.relaying(database))
+            await stack.enter_async_context(ticket_outbox.relaying(database))
+            await stack.enter_async_context(flagging(ticket_changes, database, now))
             await stack.enter_async_context(content.fetching())
             await stack.enter_async_context(consumer.running(before_consuming))
             yield
