@@ -21,6 +21,7 @@ from services.broadcast.campaigns.desk import CampaignDesk
 from services.broadcast.campaigns.freezing import Freezer
 from services.broadcast.campaigns.ledger_api import ledger_routes
 from services.broadcast.campaigns.life import WITHDRAW, CampaignLife
+from services.broadcast.campaigns.orders import CampaignOrders
 from services.broadcast.campaigns.planned import start_due
 from services.broadcast.campaigns.quota import quota_reader
 from services.broadcast.campaigns.sends_api import send_routes
@@ -31,7 +32,13 @@ from services.broadcast.segments import store as segment_store
 from services.broadcast.segments.api import segment_routes
 from services.broadcast.segments.resolving import Audiences
 from services.broadcast.sending import documents as chunk_documents
+from services.broadcast.sending.calls import SendingOptions, Tools
 from services.broadcast.sending.chunks import Chunks
+from services.broadcast.sending.ends import Ends
+from services.broadcast.sending.metrics import SendingMetrics
+from services.broadcast.sending.queue import ChunkQueue
+from services.broadcast.sending.reach import FriendsOnly
+from services.broadcast.sending.senders import Senders
 from services.broadcast.settings import BroadcastSettings
 from shared import audit, topics
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
@@ -132,6 +139,13 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     freezing = Lease(database, "freezing", seconds=10, now=now)
     planned = Lease(database, "planned", seconds=10, now=now)
 
+    chunk_outbox = Outbox(chunks.collection, sender, None, outbox_metrics, now)
+    queue = ChunkQueue(database)
+    pace = SendingOptions(settings.multicasts_per_second, most_rejected=settings.most_rejected_chunks)
+    orders, ends = CampaignOrders(life, chunks), Ends(queue, chunk_outbox)
+    tools = Tools(queue, orders, line.sending, ends, SendingMetrics(registry), pace, now)
+    senders = Senders(database, channels, tools, chunks, FriendsOnly(database))
+
     handlers = {
         topics.MEMBER_STATE: partial(on_member_state, deps=people_deps),
         topics.WEB_EVENTS: partial(on_web_events, deps=people_deps),
@@ -166,13 +180,14 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
             await sender.start()
             stack.push_async_callback(sender.close)
             await stack.enter_async_context(erasures.following())
-            for outbox in (campaign_outbox, block_outbox, trial_outbox):
+            for outbox in (campaign_outbox, block_outbox, trial_outbox, chunk_outbox):
                 await stack.enter_async_context(outbox.relaying(database))
             freeze = partial(freezer.freeze_all, freezing.take)
             await stack.enter_async_context(repeating_leased(freezing, "freezing", 1.0, freeze))
             await stack.enter_async_context(
                 repeating_leased(planned, "planned starts", 1.0, partial(start_due, life, now))
             )
+            await stack.enter_async_context(senders.running())
             await stack.enter_async_context(consumer.running(before_consuming))
             yield
 

@@ -34,7 +34,7 @@ class Orders(Protocol):
     """Campaigns, as the sender sees them. Every method may raise the store's unavailability."""
 
     async def running(self) -> Sequence[Order]:
-        """Return the campaigns of all channels that may be sent now: running, and every chunk is there.
+        """Return the campaigns of all channels that may be sent now: running, and every chunk is there; in their turn.
 
         Asked before each handful of chunks, so it must be cheap: what is paused or cancelled stops by not being here.
         """

@@ -106,7 +106,7 @@ class ChannelSender:
 
     async def _orders(self) -> list[Order]:
         orders = [order for order in await self._tools.orders.running() if order.channel == self._channel]
-        orders.sort(key=lambda order: (order.priority, order.campaign))
+        orders.sort(key=lambda order: order.priority)
         campaigns = [order.campaign for order in orders]
         self._calls.see(campaigns)
         self._note_work(bool(orders))
