@@ -23,6 +23,8 @@ WAIT_SECONDS = 240
 EDGE_SECONDS = 30.0
 LAST_LOG_LINES = "15"
 OPS_PORTS = {service.name: service.ops_port for service in SERVICES}
+NOT_STARTED = "created"
+"""State of a container that waits for another one; the other one is the news."""
 NOBODY_BEHIND = "503"
 """What the edge answers while it knows of no living process of a service."""
 
@@ -140,7 +142,7 @@ class ContainerStack:
         try:
             self.compose.run("up", "--detach", "--wait", "--wait-timeout", str(WAIT_SECONDS), *arguments)
         except StackError as error:
-            ill = [container for container in self.compose.containers() if not container.well]
+            ill = [one for one in self.compose.containers() if not one.well and one.state != NOT_STARTED]
             raise StackError("\n\n".join([str(error), *map(self._obituary, ill)])) from None
 
     def _obituary(self, container: Container) -> str:
