@@ -18,12 +18,14 @@ from simulator.settings import SimulatorSettings
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """Puts `musubi.abort` into the scope: it cuts the connection without an answer."""
+    """Puts `musubi.abort` into the scope: it cuts the connection without an answer; and `musubi.close`: after what was
+    sent."""
 
     def on_message_begin(self) -> None:
         """Start a request."""
         super().on_message_begin()
         self.scope["musubi.abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self.scope["musubi.close"] = self.transport.close  # type: ignore[typeddict-unknown-key]
 
 
 def config_for(app: ASGIApp, settings: SimulatorSettings) -> uvicorn.Config:

@@ -7,13 +7,14 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from simulator.line import errors
 from simulator.line.errors import LineError, OAuthError, body_errors
@@ -51,6 +52,8 @@ class Answer:
     status: int = 200
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    cut_off: bool = False
+    """Only half of the body leaves before the connection ends."""
 
 
 @dataclass(slots=True)
@@ -144,7 +147,22 @@ def line_route(
 def _respond(answer: Answer, request_id: str) -> Response:
     content = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
     headers = {"x-line-request-id": request_id, **answer.headers}
-    return Response(content, answer.status, headers, answer.media_type)
+    kind = _CutOff if answer.cut_off else Response
+    return kind(content, answer.status, headers, answer.media_type)
+
+
+class _CutOff(Response):
+    """Promises its whole body and ends the connection in the middle of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send half of it."""
+        close = scope.get("musubi.close")
+        if close is None:
+            raise RuntimeError("connections can only be cut off under simulator.server")
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
+        close()
+        await asyncio.sleep(0)
 
 
 async def _pass(
@@ -212,6 +230,8 @@ async def _after(fault: FaultRule, request: Request, answer: Answer) -> Answer:
             raise RuntimeError("connections can only be reset under simulator.server")
         abort()
         await asyncio.sleep(0)
+    elif fault.kind == "cut_off":
+        return replace(answer, cut_off=True)
     elif fault.kind == "malformed_2xx" and answer.status < 300:
         body = _MALFORMED[int(time.monotonic_ns() // 1000) % len(_MALFORMED)]
         return Answer(body, answer.status, answer.media_type, answer.headers)

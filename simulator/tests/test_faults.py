@@ -57,6 +57,16 @@ async def test_accepted_then_silent_is_a_409_on_retry(stand: Stand) -> None:
     assert len(await stand.chat(user)) == 1
 
 
+async def test_content_that_is_cut_off_arrives_by_half(stand: Stand) -> None:
+    (user,) = await stand.friends()
+    sent = await stand.act(user, "image")
+    await stand.control("POST", "/faults", {"api": "content", "kind": "cut_off", "count": 1})
+    path = f"/v2/bot/message/{sent['message_id']}/content"
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await stand.api("GET", path)
+    assert (await stand.api("GET", path)).status == 200
+
+
 async def test_accepted_then_cut_off_is_a_409_on_retry(stand: Stand) -> None:
     (user,) = await stand.friends()
     await stand.control("POST", "/faults", {"api": "push", "kind": "accept_then_reset", "count": 1})

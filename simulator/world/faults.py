@@ -20,6 +20,7 @@ FaultKind = Literal[
     "slow",
     "accept_then_timeout",
     "accept_then_reset",
+    "cut_off",
     "malformed_2xx",
 ]
 
