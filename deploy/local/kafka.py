@@ -77,7 +77,9 @@ def prepare(folder: Path, jars: Path, port: int, controller_port: int) -> list[s
 
 def _format(java: list[str], settings: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = [*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(settings)]
+    # An id may begin with a dash: only in this form is it not taken for an option.
+    options = ["--standalone", f"--cluster-id={cluster}", "-c", str(settings)]
+    command = [*java, "kafka.tools.StorageTool", "format", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False)
     if done.returncode != 0:
         raise StackError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
