@@ -235,8 +235,20 @@ def _step_problems(script: Script) -> Iterator[Problem]:
         for language, text in script.completed.items():
             if "{number}" in text:
                 yield Problem(f"/completed/{language}", "no ticket is opened, so there is no {number}")
-    if not any(isinstance(step, Question | ConfirmQuestion) for step in script.steps):
-        yield Problem("/steps", "must ask at least one question")
+    if not _comes_to_a_question(script, order):
+        yield Problem("/steps", "must come to a question before the end")
+
+
+def _comes_to_a_question(script: Script, order: dict[str, int]) -> bool:
+    """Whether the first steps lead to a question: no answer can turn them elsewhere yet."""
+    index = 0
+    while index < len(script.steps):
+        step = script.steps[index]
+        if isinstance(step, Question | ConfirmQuestion):
+            return True
+        after = index + 1 if step.next is None else order.get(step.next, len(script.steps))
+        index = max(after, index + 1)
+    return False
 
 
 def _target_problems(step: AnyStep, order: dict[str, int], index: int, here: str) -> Iterator[Problem]:

@@ -57,6 +57,7 @@ def test_the_built_in_repair_is_sound() -> None:
         ({"steps": step(4, min_length=21)}, "/steps/4/min_length"),
         ({"steps": step(5, min=5)}, "/steps/5/min"),
         ({"steps": [{"id": "a", "kind": "say", "text": words("Hi.")}]}, "/steps"),
+        ({"steps": step(0, next="end")}, "/steps"),
         ({"steps": says(4)}, "/steps/0"),
     ],
 )
