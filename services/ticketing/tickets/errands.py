@@ -10,7 +10,7 @@ from services.ticketing.clocks.model import Desk
 from services.ticketing.flows.model import with_number
 from services.ticketing.tickets import facts
 from services.ticketing.tickets.changes import Edit, Opening, TicketChanges
-from services.ticketing.tickets.model import Ticket, respond, ticket_id
+from services.ticketing.tickets.model import Ticket, awaits_response, respond, ticket_id
 from shared.events import DeskFact
 from shared.ids import split_contact
 from shared.mongo import Document
@@ -54,6 +54,8 @@ def response_errand(changes: TicketChanges) -> Courier:
 
     async def run(_: str, item: Document) -> bool:
         for ticket in await changes.store.of_contact(item["contact"]):
+            if not awaits_response(ticket, item["at"]):
+                continue
             if await changes.change(ticket.id, _response(item["by"]), at=item["at"]) is not None:
                 await changes.dispatch(ticket.id)
         return True

@@ -171,14 +171,15 @@ def prioritise(ticket: Ticket, priority: Priority, by: str, at: datetime) -> Non
         ticket.priority = priority
 
 
-def respond(ticket: Ticket, at: datetime, desk: Desk) -> bool:
-    """Note that staff wrote to the customer; False where that is not the first response of this ticket.
+def awaits_response(ticket: Ticket, at: datetime) -> bool:
+    """Whether words of staff at a moment are a ticket's first response: none before the opening or after the end is."""
+    ended = ticket.closed_at is not None and at > ticket.closed_at
+    return ticket.clocks.first_response_at is None and at >= ticket.opened_at and not ended
 
-    It is none either before the ticket was opened or after it ended.
-    """
-    if ticket.clocks.first_response_at is not None or at < ticket.opened_at:
-        return False
-    if ticket.closed_at is not None and at > ticket.closed_at:
+
+def respond(ticket: Ticket, at: datetime, desk: Desk) -> bool:
+    """Note that staff wrote to the customer; False where that is not the first response of this ticket."""
+    if not awaits_response(ticket, at):
         return False
     seconds = ticket.clocks.watch.reading(desk.hours, at).total_seconds()
     ticket.clocks = replace(ticket.clocks, first_response_at=at, first_response_seconds=seconds)
