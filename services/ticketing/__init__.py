@@ -1,1 +1,3 @@
 """The conversation desk: threads, automatic answers, guided flows, tickets."""
+
+SERVICE = "ticketing"

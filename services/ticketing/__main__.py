@@ -1,6 +1,7 @@
 """`python -m services.ticketing`."""
 
-from services.ticketing.app import SERVICE, create_app
+from services.ticketing import SERVICE
+from services.ticketing.app import create_app
 from services.ticketing.settings import TicketingSettings
 from shared.http import main
 

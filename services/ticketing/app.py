@@ -9,6 +9,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter
 
+from services.ticketing import SERVICE
 from services.ticketing.autoreplies import store as rule_store
 from services.ticketing.autoreplies.api import rule_routes
 from services.ticketing.clocks.api import hours_routes
@@ -23,7 +24,6 @@ from services.ticketing.conversations.changes import ConversationChanges
 from services.ticketing.conversations.errands import NOTE_REPLY, OPEN_TICKET
 from services.ticketing.conversations.handlers import DeskDeps, Kept, Unsent, on_line_events
 from services.ticketing.conversations.replies import Replies
-from services.ticketing.conversations.turns import SERVICE
 from services.ticketing.flows import store as flow_store
 from services.ticketing.flows.api import flow_routes
 from services.ticketing.messages import store as message_store

@@ -45,7 +45,6 @@ def open_ticket_item(
         "flow_version": definition.version,
         "kind": definition.ticket_kind,
         "answers": dict(answers),
-        "sources": dict(session["messages"]),
         "sources": {**session["messages"], **last},
         "contact": contact,
         "member": member,

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from prometheus_client import Counter
 
+from services.ticketing import SERVICE
 from services.ticketing.autoreplies.store import RuleBook
 from services.ticketing.conversations.changes import Change, ConversationChanges
 from services.ticketing.conversations.model import Conversation
-from services.ticketing.conversations.turns import SERVICE, Desk, FlowCatalogue, UnknownVersion, apply_events
+from services.ticketing.conversations.turns import Desk, FlowCatalogue, UnknownVersion, apply_events
 from services.ticketing.messages.model import Message, read_message, read_postback
 from services.ticketing.messages.store import MessageStore
 from services.ticketing.people.model import Person, stranger

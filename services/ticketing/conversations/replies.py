@@ -49,7 +49,7 @@ class Replies:
             direction="out",
             kind=REPLY,
             at=self.now(),
-            messages=said,
+            messages=tuple(said),
             by=by,
             delivery=Delivery(PENDING),
             digest=digest,

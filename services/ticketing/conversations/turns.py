@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from services.ticketing import SERVICE
 from services.ticketing.autoreplies.model import Rule, Rules, help_text
 from services.ticketing.conversations.changes import Change
 from services.ticketing.conversations.errands import open_ticket_item
@@ -34,7 +35,6 @@ SAME_WISH = timedelta(minutes=1)
 AUTO_REPLY, FLOW = "auto_reply", "flow"
 START_FLOW = "flow.start"
 """The postback that starts a flow: `a=flow.start&n=<name>`."""
-SERVICE = "ticketing"
 _MOST_MESSAGES = 5
 """LINE: a reply has at most 5 messages."""
 

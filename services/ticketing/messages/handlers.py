@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from services.ticketing import SERVICE
 from services.ticketing.messages.model import Delivery, Message
 from services.ticketing.messages.store import MessageStore
 from shared.consumer import BadRecord, Record
 from shared.events import MessageSent
 from shared.ids import split_contact
 
-SERVICE = "ticketing"
 _GROUPS = ("C", "R")
 """LINE: ids of groups and rooms begin so; of users with U or L."""
 

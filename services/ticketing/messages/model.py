@@ -6,7 +6,7 @@ and edits in any order: LINE orders them by time alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -56,7 +56,7 @@ class Message:
     texts: tuple[Text, ...] = ()
     payload: Mapping[str, Any] | None = None
     """What else LINE's message object held."""
-    messages: Sequence[Mapping[str, Any]] = ()
+    messages: tuple[Mapping[str, Any], ...] = ()
     """The LINE message objects of an outgoing one."""
     event_id: str | None = None
     unsent_at: datetime | None = None

@@ -94,7 +94,7 @@ def _read(document: Document) -> Message:
         at=document["at"],
         texts=tuple(Text(version["at"], version["text"]) for version in document.get("texts", [])),
         payload=document.get("payload"),
-        messages=document.get("messages", []),
+        messages=tuple(document.get("messages", ())),
         event_id=document.get("event_id"),
         unsent_at=document.get("unsent_at"),
         by=document.get("by"),
