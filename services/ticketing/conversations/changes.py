@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.ticketing.conversations.model import Conversation
 from services.ticketing.conversations.store import Conflict, ConversationStore
@@ -41,6 +41,11 @@ def outbox_items(change: Change) -> list[Document]:
     """Return the items of a change about to be written: facts in order, then the rest in order."""
     facts = [publication(topics.TICKET_EVENTS, fact.contact, fact, fact.id) for fact in change.facts]
     return facts + change.sends
+
+
+def _after(conversation: Conversation, at: datetime) -> datetime:
+    """Return a moment for an answer: never before what it answers, though LINE's clock be ahead of ours."""
+    return max(at, conversation.last_in_at + timedelta(milliseconds=1)) if conversation.last_in_at else at
 
 
 class ConversationChanges:
@@ -89,6 +94,6 @@ class ConversationChanges:
             return
         items = outbox_items(change)
         await self.store.save(conversation, items, at)
-        await self._messages.await_end([item for item in items if item["do"] == ANSWER], at)
+        await self._messages.await_end([item for item in items if item["do"] == ANSWER], _after(conversation, at))
         if items:
             await self._outbox.dispatch(conversation.id, items if alone else None)
