@@ -14,11 +14,11 @@ import yaml
 from pydantic import SecretStr
 
 from services.binding.accountlinks.model import LinkOutcome
-from services.binding.arrivals import Arrived
 from services.binding.members.handlers import apply_events
 from services.binding.members.model import Member
 from shared.answering import BY_POSTBACK, EVENT_TYPES, POSTBACK_PREFIXES, answering_service
 from shared.answers import ANSWER
+from shared.arrivals import Arrived
 from shared.channels import Channel, Greetings
 from shared.line_events import LineEvent, read_line_event
 from shared.testing.line_webhooks import envelope, event, user_id

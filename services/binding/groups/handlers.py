@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from services.binding.arrivals import Arrived
 from services.binding.groups.store import GroupStore
+from shared.arrivals import Arrived
 
 _USER_ID = re.compile(r"U[0-9a-f]{32}")
 

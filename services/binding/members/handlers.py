@@ -9,7 +9,6 @@ from datetime import timedelta
 from services.binding.accountlinks.model import LinkOutcome
 from services.binding.accountlinks.store import NonceStore
 from services.binding.answers.model import LINK_FAILED, LINKED, Purpose, greeting, link_answer
-from services.binding.arrivals import Arrived, read_events
 from services.binding.groups.handlers import apply_group_events
 from services.binding.groups.store import GroupStore
 from services.binding.members.changes import Change, MemberChanges
@@ -17,6 +16,7 @@ from services.binding.members.model import Contact, Member, bind, follow, see, u
 from services.binding.members.store import KeyTaken
 from services.binding.menus.model import menu_item
 from services.binding.sources.model import attribution_item
+from shared.arrivals import Arrived, read_events
 from shared.channels import Channel, Channels
 from shared.clock import Now
 from shared.consumer import Record

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +13,16 @@ import pytest
 from services.ticketing.autoreplies.model import Rule
 from services.ticketing.tests.desk_rig import ANN, USER, DeskRig, record, text_event
 from services.ticketing.tests.ticket_rig import MONDAY, Death
+from shared.answering import answering_service
+from shared.clock import to_millis
 from shared.consumer import BadRecord
+from shared.line_events import read_line_event
 from shared.mongo import Database
-from shared.testing.line_webhooks import event
+from shared.testing.line_webhooks import envelope, event
 
 pytestmark = pytest.mark.integration
 
+FIXTURES = Path(__file__).parents[3] / "tests/fixtures/line"
 OFFER = Rule("shop", "offer", ("offer",), messages=({"type": "text", "text": "20 % off"},))
 
 
@@ -121,6 +127,22 @@ async def test_a_backlog_is_put_before_a_person(rig: DeskRig) -> None:
     conversation = await rig.changes.store.get(ANN)
     assert conversation is not None
     assert (conversation.unread, rig.phone.shown) == (1, [])
+
+
+async def test_of_line_s_documented_events_the_desk_answers_only_its_own(rig: DeskRig) -> None:
+    events = [each for path in sorted(FIXTURES.glob("*.json")) for each in json.loads(path.read_bytes())["events"]]
+    words = {each["message"]["text"] for each in events if each.get("message", {}).get("text")}
+    answer = ({"type": "text", "text": "hello"},)
+    await rig.rules.save(Rule("shop", "all", tuple(sorted(words)), messages=answer))
+    for number, each in enumerate(events):
+        user = f"U{number:032x}"
+        each |= {"timestamp": to_millis(MONDAY), "webhookEventId": f"e{number}", "replyToken": f"t{number}"}
+        each |= {"source": {"type": "user", "userId": user}, "deliveryContext": {"isRedelivery": False}}
+        before = len(rig.phone.shown)
+        await rig.arrive(record(number, each))
+        owned = answering_service(read_line_event(envelope("shop", each))) == "ticketing"
+        text = each["type"] == "message" and each.get("message", {}).get("type") == "text"
+        assert len(rig.phone.shown) - before == int(owned and text), each["type"]
 
 
 async def test_what_is_no_event_is_a_bad_record(rig: DeskRig) -> None:
