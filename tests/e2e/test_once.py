@@ -126,7 +126,7 @@ async def test_every_documented_event_passes_every_consumer_without_harm(spine: 
                 del place["userId"]
         assert (await spine.post(COFFEE, [event])).status_code == 200
     await spine.until_idle()
-    for service in ("binding", "insights"):
+    for service in ("binding", "insights", "ticketing"):
         letters = (await spine.admin("GET", service, "/v1/dlq", params={"limit": 200})).json()["items"]
         ours = {event["webhookEventId"] for event in events}
         assert [letter for letter in letters if letter["event_id"] in ours] == []
