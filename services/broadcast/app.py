@@ -134,8 +134,8 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     )
     read_quota = quota_reader(line)
     audiences = CampaignAudiences(Audiences(segments), people)
-    desk = CampaignDesk(life, audiences, Contents(link_keys, settings.public_url), channels, read_quota, now)
-    freezer = Freezer(life, people, chunks, read_quota, now)
+    desk = CampaignDesk(life, audiences, Contents(link_keys, settings.public_url), channels, read_quota)
+    freezer = Freezer(life, people, chunks, read_quota)
     freezing = Lease(database, "freezing", seconds=10, now=now)
     planned = Lease(database, "planned", seconds=10, now=now)
 
@@ -184,9 +184,7 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
                 await stack.enter_async_context(outbox.relaying(database))
             freeze = partial(freezer.freeze_all, freezing.take)
             await stack.enter_async_context(repeating_leased(freezing, "freezing", 1.0, freeze))
-            await stack.enter_async_context(
-                repeating_leased(planned, "planned starts", 1.0, partial(start_due, life, now))
-            )
+            await stack.enter_async_context(repeating_leased(planned, "planned starts", 1.0, partial(start_due, life)))
             await stack.enter_async_context(senders.running())
             await stack.enter_async_context(consumer.running(before_consuming))
             yield

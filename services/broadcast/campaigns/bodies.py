@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.broadcast.campaigns.model import BlockLimit, Campaign, OverQuota, PausedReason, State
+from shared.line.prepared import MOST_RECIPIENTS
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Unit = Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,30}$", description="aggregation unit of LINE's statistics")]
 Messages = Annotated[list[dict[str, Any]], Field(description="1 to 5 LINE message objects")]
+ChunkSize = Annotated[int, Field(ge=1, le=MOST_RECIPIENTS, description="recipients of one request to LINE")]
 
 
 class BlockLimitBody(BaseModel):
@@ -37,6 +39,7 @@ class CampaignBody(BaseModel):
     messages: Messages
     unit: Unit | None = None
     notification_disabled: bool = False
+    chunk_size: ChunkSize = MOST_RECIPIENTS
     block_limit: BlockLimitBody | None = None
 
 
@@ -51,6 +54,7 @@ class CampaignEdit(BaseModel):
     messages: Messages | None = None
     unit: Unit | None = None
     notification_disabled: bool | None = None
+    chunk_size: ChunkSize | None = None
     block_limit: BlockLimitBody | None = None
 
 
@@ -146,6 +150,7 @@ class CampaignView(CampaignSummary):
     links: list[LinkView]
     unit: str
     notification_disabled: bool
+    chunk_size: int
     block_limit: BlockLimitBody | None
     over_quota: OverQuota
     created_by: str
@@ -266,6 +271,7 @@ def view(campaign: Campaign) -> CampaignView:
             "links": [LinkView.model_validate(link) for link in campaign.links],
             "unit": campaign.unit,
             "notification_disabled": campaign.notification_disabled,
+            "chunk_size": campaign.chunk_size,
             "block_limit": None if limit is None else BlockLimitBody.model_validate(limit),
             "over_quota": campaign.over_quota,
             "created_by": campaign.created_by,

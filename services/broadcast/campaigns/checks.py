@@ -32,7 +32,7 @@ class Checks:
         """
         self.desk.contents.check(campaign.messages)
         tracked = self.desk.contents.track(campaign.messages, campaign.channel, campaign.id)
-        pinned = await self.desk.audiences.pin(campaign.channel, campaign.audience, self.desk.now())
+        pinned = await self.desk.audiences.pin(campaign.channel, campaign.audience, self.desk.life.now())
         estimate = await self.desk.audiences.estimate(campaign.channel, pinned)
         quota = await self.desk.read_quota(campaign.channel)
         outcome = await self.line.sending.validate(campaign.channel, "multicast", tracked.messages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -25,8 +25,8 @@ from services.broadcast.campaigns.model import (
 )
 from services.broadcast.campaigns.quota import QuotaLeft, ReadQuota
 from services.broadcast.campaigns.store import UnitTaken
+from services.broadcast.segments.model import whole_millis
 from shared.channels import Channels
-from shared.clock import Now, from_millis, to_millis
 from shared.mongo import Document
 from shared.preconditions import check_version
 from shared.problems import Problem
@@ -57,7 +57,6 @@ class CampaignDesk:
     contents: Contents
     channels: Channels
     read_quota: ReadQuota
-    now: Now
 
     async def create(self, campaign_id: str, body: CampaignBody, request: str, by: str) -> Campaign:
         """Make a draft, or return the one that this id has.
@@ -66,7 +65,7 @@ class CampaignDesk:
             Problem: 422, 409 where its unit is taken.
         """
         self.contents.check(body.messages)
-        at = self.now()
+        at = self.life.now()
         audience = Audience(body.segment, body.expression)
         await self.audiences.pin(body.channel, audience, at)
         campaign = Campaign(
@@ -80,6 +79,7 @@ class CampaignDesk:
             updated_at=at,
             unit=body.unit or default_unit(campaign_id),
             notification_disabled=body.notification_disabled,
+            chunk_size=body.chunk_size,
             block_limit=body.block_limit.limit() if body.block_limit else None,
             links=self.contents.track(body.messages, body.channel, campaign_id).links,
             request=request,
@@ -103,7 +103,9 @@ class CampaignDesk:
         audience = campaign.audience
         if given & {"segment", "expression"}:
             audience = Audience(edit.segment, edit.expression)
-            pinned = await self.audiences.pin(campaign.channel, audience, _start_of(campaign.schedule) or self.now())
+            pinned = await self.audiences.pin(
+                campaign.channel, audience, _start_of(campaign.schedule) or self.life.now()
+            )
             audience = replace(audience, pinned=pinned)
 
         def decide(current: Campaign) -> Sequence[Document]:
@@ -133,7 +135,7 @@ class CampaignDesk:
         schedule = self._schedule(campaign.channel, body)
         tracked = self.contents.track(campaign.messages, campaign.channel, campaign.id)
         audience = campaign.audience
-        pinned = await self.audiences.pin(campaign.channel, audience, _start_of(schedule) or self.now())
+        pinned = await self.audiences.pin(campaign.channel, audience, _start_of(schedule) or self.life.now())
         if body.over_quota == "hold":
             await self._refuse_lack(campaign.channel, pinned)
         audience = Audience(audience.segment, audience.expression, pinned)
@@ -153,7 +155,7 @@ class CampaignDesk:
         current.audience, current.content = starting.audience, starting.content
         current.schedule = starting.schedule
         state: State = "freezing" if starting.schedule is None else "scheduled"
-        return [told(move(current, state, by=starting.by, at=self.now()))]
+        return [told(move(current, state, by=starting.by, at=self.life.now()))]
 
     def _schedule(self, channel: str, body: StartBody) -> Schedule | None:
         zone = body.zone or self.channels[channel].timezone
@@ -161,9 +163,9 @@ class CampaignDesk:
             raise _invalid("/zone", "must be an IANA time zone, such as Asia/Taipei")
         if body.at is None:
             return None
-        if body.at < self.now() - PAST:
+        if body.at < self.life.now() - PAST:
             raise _invalid("/at", "is in the past; null starts at once")
-        return Schedule(_whole_millis(body.at), zone)
+        return Schedule(whole_millis(body.at.astimezone(UTC)), zone)
 
     async def _refuse_lack(self, channel: str, pinned: Mapping[str, Any]) -> None:
         quota: QuotaLeft = await self.read_quota(channel)
@@ -189,6 +191,8 @@ def _apply_plain(campaign: Campaign, edit: CampaignEdit) -> None:
         campaign.unit = edit.unit
     if edit.notification_disabled is not None:
         campaign.notification_disabled = edit.notification_disabled
+    if edit.chunk_size is not None:
+        campaign.chunk_size = edit.chunk_size
     if "block_limit" in edit.model_fields_set:
         campaign.block_limit = edit.block_limit.limit() if edit.block_limit else None
 
@@ -214,8 +218,3 @@ def _invalid(pointer: str, detail: str) -> Problem:
 
 def _is_zone(name: str) -> bool:
     return name in available_timezones()
-
-
-def _whole_millis(moment: datetime) -> datetime:
-    """Return a moment as the store keeps it, in UTC."""
-    return from_millis(to_millis(moment))

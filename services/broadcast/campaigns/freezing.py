@@ -19,14 +19,13 @@ from services.broadcast.people.model import Person
 from services.broadcast.people.store import PeopleStore
 from services.broadcast.sending.chunks import Chunks
 from services.broadcast.sending.model import NewChunk, Skip
-from shared.clock import Now, monotonic
-from shared.line.prepared import MOST_RECIPIENTS
+from shared.clock import monotonic
 from shared.mongo import Document, is_unavailable
 
 logger = logging.getLogger(__name__)
 
-MOST_SKIPPED = 2000
-"""Skipped people of a chunk; a chunk of nobody else ends here too."""
+SKIPPED_A_RECIPIENT = 4
+"""A chunk that finds few recipients ends with this many times as many skipped people as it may have recipients."""
 HOLD_SECONDS = 3.0
 """How often a long freeze makes sure that it still has the lease."""
 
@@ -43,13 +42,11 @@ class Freezer:
         people: PeopleStore,
         chunks: Chunks,
         read_quota: ReadQuota,
-        now: Now,
     ) -> None:
         self._life = life
         self._people = people
         self._chunks = chunks
         self._read_quota = read_quota
-        self._now = now
 
     async def freeze_all(self, hold: Hold) -> None:
         """Freeze every campaign that waits for it, one after the other, while the lease holds."""
@@ -95,7 +92,8 @@ class Freezer:
         recipients: list[str] = []
         skipped: list[Skip] = []
         after = campaign.frozen.through
-        while (room := MOST_RECIPIENTS - len(recipients)) and len(skipped) < MOST_SKIPPED:
+        most = campaign.chunk_size
+        while (room := most - len(recipients)) and len(skipped) < most * SKIPPED_A_RECIPIENT:
             people = await self._people.walk(campaign.channel, where, after, room)
             _sort_out(people, recipients, skipped)
             if len(people) < room:
@@ -122,13 +120,13 @@ class Freezer:
             if current.state != "freezing" or current.frozen.chunks != campaign.frozen.chunks:
                 return None
             current.frozen = replace(current.frozen, done=True)
-            items = [told(frozen_fact(current, self._now()))]
+            items = [told(frozen_fact(current, self._life.now()))]
             if not current.frozen.chunks:
-                fact = move(current, "finished", by=SYSTEM, at=self._now())
+                fact = move(current, "finished", by=SYSTEM, at=self._life.now())
             elif lacks:
-                fact = move(current, "paused", by=SYSTEM, at=self._now(), reason="quota")
+                fact = move(current, "paused", by=SYSTEM, at=self._life.now(), reason="quota")
             else:
-                fact = move(current, "running", by=SYSTEM, at=self._now())
+                fact = move(current, "running", by=SYSTEM, at=self._life.now())
             return [*items, told(fact)]
 
         return await self._life.change(campaign.id, decide)

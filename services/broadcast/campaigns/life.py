@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from services.broadcast.campaigns.model import (
     OPEN,
@@ -19,6 +20,7 @@ from services.broadcast.campaigns.model import (
     state_changed,
 )
 from services.broadcast.campaigns.store import CampaignStore, Conflict
+from services.broadcast.segments.model import whole_millis
 from shared import topics
 from shared.clock import Now
 from shared.consumer import WorldDown
@@ -53,6 +55,10 @@ class CampaignLife:
         self._outbox = outbox
         self._now = now
 
+    def now(self) -> datetime:
+        """Return the present moment as the store keeps it."""
+        return whole_millis(self._now())
+
     async def create(self, campaign: Campaign) -> Campaign:
         """Write a new draft; where its id is there already, return the one that is stored.
 
@@ -60,7 +66,7 @@ class CampaignLife:
             UnitTaken: another campaign of the account has its unit.
         """
         items = [told(state_changed(campaign, None, by=campaign.created_by, at=campaign.created_at))]
-        if await self.store.insert(campaign, items, self._now()):
+        if await self.store.insert(campaign, items, self.now()):
             await self._dispatch(campaign.id, items)
             return campaign
         stored = await self.store.get(campaign.id)
@@ -82,9 +88,9 @@ class CampaignLife:
             items = decide(campaign)
             if items is None:
                 return campaign
-            campaign.updated_at = self._now()
+            campaign.updated_at = self.now()
             try:
-                await self.store.save(campaign, items, self._now())
+                await self.store.save(campaign, items, self.now())
             except Conflict:
                 await asyncio.sleep(random.uniform(0, 0.005 * (attempt + 1)))  # noqa: S311
                 continue
@@ -105,7 +111,7 @@ class CampaignLife:
                 return None
             if campaign.state not in PAUSABLE:
                 raise NotAllowed(f"only what is being sent can be paused; this campaign is {campaign.state}")
-            return [told(move(campaign, "paused", by=by, at=self._now(), reason=reason))]
+            return [told(move(campaign, "paused", by=by, at=self.now(), reason=reason))]
 
         return await self.change(campaign_id, decide)
 
@@ -121,7 +127,7 @@ class CampaignLife:
                 return None
             if campaign.state != "paused":
                 raise NotAllowed(f"only a paused campaign can be resumed; this one is {campaign.state}")
-            return [told(move(campaign, resumed_state(campaign), by=by, at=self._now()))]
+            return [told(move(campaign, resumed_state(campaign), by=by, at=self.now()))]
 
         return await self.change(campaign_id, decide)
 
@@ -138,7 +144,7 @@ class CampaignLife:
             if campaign.state not in OPEN:
                 raise NotAllowed(f"a campaign that is {campaign.state} cannot be cancelled")
             begun = campaign.started_at is not None
-            items = [told(move(campaign, "cancelled", by=by, at=self._now()))]
+            items = [told(move(campaign, "cancelled", by=by, at=self.now()))]
             return [*items, {"id": f"{campaign.id}.withdraw", "do": WITHDRAW}] if begun else items
 
         return await self.change(campaign_id, decide)
@@ -149,7 +155,7 @@ class CampaignLife:
         def decide(campaign: Campaign) -> Sequence[Document] | None:
             if campaign.state != "running":
                 return None
-            return [told(move(campaign, "finished", by=SYSTEM, at=self._now()))]
+            return [told(move(campaign, "finished", by=SYSTEM, at=self.now()))]
 
         return await self.change(campaign_id, decide)
 

@@ -125,6 +125,8 @@ class Campaign:
     updated_at: datetime
     unit: str = ""
     notification_disabled: bool = False
+    chunk_size: int = 500
+    """Recipients of one request to LINE, at most."""
     block_limit: BlockLimit | None = None
     over_quota: OverQuota = "hold"
     links: Sequence[TrackedLink] = ()

@@ -20,6 +20,7 @@ from services.broadcast.campaigns.model import (
     State,
     Step,
 )
+from shared.line.prepared import MOST_RECIPIENTS
 from shared.mongo import ASCENDING, DESCENDING, Collection, Database, Document, DuplicateKeyError, Index
 from shared.outbox import outbox_indexes
 
@@ -105,6 +106,7 @@ def _fields(campaign: Campaign) -> Document:
         "links": [{"id": link.id, "url": link.url, "place": link.place} for link in campaign.links],
         "unit": campaign.unit,
         "notification_disabled": campaign.notification_disabled,
+        "chunk_size": campaign.chunk_size,
         "block_limit": _block_limit(campaign.block_limit),
         "over_quota": campaign.over_quota,
         "state": campaign.state,
@@ -155,6 +157,7 @@ def _read(document: Document) -> Campaign:
         links=[TrackedLink(link["id"], link["url"], link["place"]) for link in document["links"]],
         unit=document["unit"],
         notification_disabled=document["notification_disabled"],
+        chunk_size=document.get("chunk_size", MOST_RECIPIENTS),
         block_limit=None if limit is None else BlockLimit(limit["per_1000"], limit["least"]),
         over_quota=document["over_quota"],
         state=document["state"],
