@@ -80,7 +80,14 @@ SENDS: dict[str, dict[str, tuple[type[Event], ...]]] = {
 CONSUMES: dict[str, tuple[str, ...]] = {
     "binding": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_STATE),
     "broadcast": (topics.MEMBER_STATE, topics.WEB_EVENTS, topics.MEMBER_EVENTS),
-    "insights": (topics.LINE_EVENTS, topics.WEB_EVENTS, topics.MEMBER_EVENTS, topics.LINE_SENT),
+    "insights": (
+        topics.LINE_EVENTS,
+        topics.WEB_EVENTS,
+        topics.MEMBER_EVENTS,
+        topics.LINE_SENT,
+        topics.CAMPAIGN_EVENTS,
+        topics.TICKET_EVENTS,
+    ),
     "ticketing": (topics.LINE_EVENTS, topics.MEMBER_STATE, topics.LINE_SENT),
 }
 """By service: the topics its consumer group has handlers for."""

@@ -13,6 +13,7 @@ from services.insights.counters import store as counter_store
 from services.insights.counters.handlers import CountDeps, count
 from services.insights.counters.readings import READERS
 from services.insights.reports.api import report_routes
+from services.insights.reports.campaign_api import campaign_routes
 from services.insights.settings import InsightsSettings
 from shared import audit
 from shared.api import create_api
@@ -68,6 +69,7 @@ def create_app(settings: InsightsSettings, *, now: Now = utcnow) -> Application:
 
     api = create_api("Musubi insights", registry)
     api.include_router(report_routes(counters, accounts.get, keys, now))
+    api.include_router(campaign_routes(counters, accounts.get, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
 
     health = Health(

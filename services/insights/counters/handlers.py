@@ -10,8 +10,9 @@ import msgspec
 from prometheus_client import Counter
 
 from services.insights.counters.buckets import QUARTER_MS, OutOfRange, buckets_of
+from services.insights.counters.campaigns import Clicker, Heard, clickers_of
+from services.insights.counters.facts import Reader
 from services.insights.counters.model import Sighting, changes, gather, slot_name
-from services.insights.counters.readings import Reader
 from services.insights.counters.store import Counters, DayVisit
 from shared.clock import from_millis
 from shared.consumer import BadRecord, Record
@@ -43,7 +44,7 @@ async def count(records: Sequence[Record], read: Reader, deps: CountDeps) -> Non
     while moves := changes(shares, await deps.counters.slots(shares.keys(), slot)):
         if await deps.counters.swap(slot, moves):
             break
-    await deps.counters.add_visits(_visits(sightings, zones))
+    await _note(sightings, zones, deps.counters)
     await deps.counters.note_newest(records[0].topic, _newest(sightings))
 
 
@@ -78,10 +79,20 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, msgspec.ValidationError) else error.__class__.__name__
 
 
-def _visits(sightings: Iterable[Sighting], zones: Mapping[str, tzinfo]) -> Iterable[DayVisit]:
-    for _, (channel, at, _, visit) in sightings:
+async def _note(sightings: Iterable[Sighting], zones: Mapping[str, tzinfo], counters: Counters) -> None:
+    """Note what is no counter: who visited, who clicked a campaign, what is told of campaigns."""
+    visits: list[DayVisit] = []
+    clickers: list[Clicker] = []
+    heard: list[Heard] = []
+    for _, (channel, at, _, visit, news) in sightings:
         if visit is not None:
-            yield DayVisit(channel, buckets_of(at // QUARTER_MS, zones[channel]).day.label, visit)
+            visits.append(DayVisit(channel, buckets_of(at // QUARTER_MS, zones[channel]).day.label, visit))
+            clickers += clickers_of(channel, visit)
+        if news is not None:
+            heard.append(Heard(channel, from_millis(at), news))
+    await counters.add_visits(visits)
+    await counters.note_clickers(clickers)
+    await counters.note_campaigns(heard)
 
 
 def _newest(sightings: Iterable[Sighting]) -> dict[str, datetime]:

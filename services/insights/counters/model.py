@@ -19,10 +19,22 @@ class Tally(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """A browser that opened a link: counted once a day however often it clicks."""
+    """A browser that opened a link: counted once a day however often it clicks. `member`: whose link it was."""
 
     link: str
     visitor: str
+    member: str | None = None
+
+
+class CampaignNews(NamedTuple):
+    """What is to be known of a campaign besides its numbers; absent values say nothing. A higher version is newer."""
+
+    campaign: str
+    version: int = 0
+    state: str | None = None
+    reason: str | None = None
+    name: str | None = None
+    frozen: bool = False
 
 
 class Reading(NamedTuple):
@@ -32,6 +44,7 @@ class Reading(NamedTuple):
     at: int
     tallies: tuple[Tally, ...]
     visit: Visit | None = None
+    news: CampaignNews | None = None
 
 
 class Sighting(NamedTuple):

@@ -7,8 +7,12 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from services.insights.counters import campaigns
 from services.insights.counters.buckets import Grain
+from services.insights.counters.campaign_readings import PREFIX
+from services.insights.counters.campaigns import Clicker, Heard, MongoCampaigns
 from services.insights.counters.model import Change, CounterKey, Slot, Visit
+from services.insights.counters.naming import campaign_of
 from shared.mongo import ASCENDING, BulkWriteError, Database, Document, Index, UpdateOne, duplicate_positions
 
 COUNTERS = "counters"
@@ -17,8 +21,10 @@ NEWEST = "newest"
 
 INDEXES = (
     Index(COUNTERS, [("channel", ASCENDING), ("metric", ASCENDING), ("grain", ASCENDING), ("day", ASCENDING)]),
+    Index(COUNTERS, [("campaign", ASCENDING)], sparse=True),
     Index(VISITS, [("channel", ASCENDING), ("day", ASCENDING)]),
     Index(NEWEST, [("channel", ASCENDING)]),
+    *campaigns.INDEXES,
 )
 
 
@@ -63,6 +69,12 @@ class Counters(Protocol):
     async def add_visits(self, visits: Iterable[DayVisit]) -> None:
         """Note visits; those that are noted are left."""
 
+    async def note_clickers(self, clickers: Iterable[Clicker]) -> None:
+        """Note who clicked which campaign; those that are noted are left."""
+
+    async def note_campaigns(self, heard: Iterable[Heard]) -> None:
+        """Note news of campaigns; the newest version of each field stays."""
+
     async def note_newest(self, topic: str, newest: Mapping[str, datetime]) -> None:
         """Note, by account, up to which event time a topic is counted; never takes it back."""
 
@@ -78,6 +90,7 @@ class MongoCounters:
         self._counters = database[COUNTERS]
         self._visits = database[VISITS]
         self._newest = database[NEWEST]
+        self.campaigns = MongoCampaigns(database)
 
     async def slots(self, keys: Collection[CounterKey], slot: str) -> dict[CounterKey, Slot]:
         """Return a partition's slot of each counter that has one."""
@@ -110,6 +123,14 @@ class MongoCounters:
         except BulkWriteError as error:
             duplicate_positions(error)
 
+    async def note_clickers(self, clickers: Iterable[Clicker]) -> None:
+        """Note who clicked which campaign; those that are noted are left."""
+        await self.campaigns.note_clickers(clickers)
+
+    async def note_campaigns(self, heard: Iterable[Heard]) -> None:
+        """Note news of campaigns; the newest version of each field stays."""
+        await self.campaigns.note(heard)
+
     async def note_newest(self, topic: str, newest: Mapping[str, datetime]) -> None:
         """Note, by account, up to which event time a topic is counted; never takes it back."""
         updates = [
@@ -139,6 +160,12 @@ class MongoCounters:
             "grain": grain,
             "day": {"$gte": first, "$lte": last},
         }
+        async for document in self._counters.find(where):
+            yield Count(document["metric"], document["dimension"], document["label"], _value(document))
+
+    async def of_campaigns(self, channel: str, names: Collection[str]) -> AsyncIterator[Count]:
+        """Yield the counters, by day, of campaigns from their beginning on, the clicks of their links among them."""
+        where = {"campaign": {"$in": list(names)}, "channel": channel, "grain": "day"}
         async for document in self._counters.find(where):
             yield Count(document["metric"], document["dimension"], document["label"], _value(document))
 
@@ -173,7 +200,8 @@ def _update(slot: str, move: Change) -> UpdateOne:
 
 def _about(key: CounterKey) -> Document:
     bucket = key.bucket
-    return {
+    campaign = _campaign(key)
+    return ({"campaign": campaign} if campaign else {}) | {
         "channel": key.channel,
         "metric": key.metric,
         "dimension": key.dimension,
@@ -182,6 +210,13 @@ def _about(key: CounterKey) -> Document:
         "day": bucket.day,
         "start": bucket.start,
     }
+
+
+def _campaign(key: CounterKey) -> str | None:
+    """Return the campaign that a series belongs to, by which all of a campaign's counters are found."""
+    if key.metric.startswith(PREFIX):
+        return key.dimension.partition(":")[0]
+    return campaign_of(key.dimension.partition(":")[2]) if key.metric == "clicks" else None
 
 
 def _value(document: Document) -> int:
@@ -194,7 +229,7 @@ def _digest(*parts: str) -> str:
 
 def _visit(seen: DayVisit) -> Document:
     """Keep a hash of the visitor: enough to count it once, nothing to follow it by."""
-    channel, day, (link, visitor) = seen
+    channel, day, (link, visitor, _) = seen
     return {
         "_id": _digest(channel, day, link, visitor),
         "channel": channel,

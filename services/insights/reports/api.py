@@ -2,44 +2,21 @@
 # No postponed annotations here: FastAPI could not resolve those that name a dependency made inside a function.
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from services.insights.counters.buckets import Grain
 from services.insights.counters.store import MongoCounters
 from services.insights.reports import model
 from services.insights.reports.csv import to_csv
-from services.insights.reports.periods import BadPeriod, Period, read_period
 from services.insights.reports.recipes import RECIPES, Reading, Recipe
+from services.insights.reports.requests import AS_CSV, AccountOf, Asked, CutBy, FirstDate, Format, LastDate, as_csv, ask
 from shared.auth import AdminKeys, Principal, allowed
-from shared.channels import Channel
 from shared.clock import Now
-from shared.problems import Problem
 from shared.spreadsheets import CSV_TYPE
 
-AS_CSV: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {}}, "description": "JSON, or CSV by `Accept: text/csv` or `format=csv`"}
-}
 
-FirstDate = Annotated[str | None, Query(alias="from", description="first date in the account's zone, YYYY-MM-DD")]
-LastDate = Annotated[str | None, Query(alias="to", description="last date, included; by default the last seven days")]
-CutBy = Annotated[Grain, Query(description="day: 400 days at most; hour: 31 days at most")]
-Format = Annotated[Literal["json", "csv"] | None, Query(alias="format", description="else by the Accept header")]
-
-
-class Asked(NamedTuple):
-    """A checked request: an account the caller sees, a period in its zone, and the present moment."""
-
-    channel: str
-    period: Period
-    now: datetime
-
-
-def report_routes(
-    counters: MongoCounters, account_of: Callable[[str], Channel | None], keys: AdminKeys, now: Now
-) -> APIRouter:
+def report_routes(counters: MongoCounters, account_of: AccountOf, keys: AdminKeys, now: Now) -> APIRouter:
     """Return the routes. A channel the caller does not see is a 404, a wrong span a 422 that names the parameter."""
     router = APIRouter(prefix="/v1/insights/{channel}", tags=["insights"], responses=AS_CSV)
     reader = Annotated[Principal, Depends(allowed(keys, "insights.read"))]
@@ -47,15 +24,7 @@ def report_routes(
     async def asked(
         channel: str, principal: reader, first: FirstDate = None, last: LastDate = None, grain: CutBy = "day"
     ) -> Asked:
-        account = account_of(channel)
-        if account is None or not principal.sees(channel):
-            raise Problem("not-found", "no such channel")
-        moment = now()
-        try:
-            period = read_period(first, last, grain, account.zone, moment)
-        except BadPeriod as error:
-            raise Problem("invalid", errors=[{"pointer": f"/query/{error.field}", "detail": str(error)}]) from None
-        return Asked(channel, period, moment)
+        return ask(channel, principal, account_of, now(), first, last, grain)
 
     for recipe in RECIPES:
         router.add_api_route(
@@ -75,7 +44,7 @@ def _route(
 
     async def answer(request: Request, query: checked, chosen: Format = None) -> object:
         report = await _report(recipe, query, counters)
-        if chosen == "csv" or (chosen is None and "text/csv" in request.headers.get("accept", "")):
+        if as_csv(request, chosen):
             return Response(to_csv(report), media_type=CSV_TYPE)
         return report
 

@@ -18,18 +18,18 @@ MESSAGES = ("messages_in", "sent_calls", "sent_recipients")
 CLICKS = ("clicks",)
 BINDINGS = ("bound", "unbound", "link_failed", "followed", "unfollowed")
 SOURCES = ("adds", "attributed", "source_hits")
-SUMMARY = (*FRIENDS, *MESSAGES, *CLICKS, *BINDINGS, *SOURCES, "page_views", "events")
 CUMULATIVE = ("followed", "unfollowed", "bound", "unbound")
 
-_Fields = dict[str, Any]
+Fields = dict[str, Any]
 """Fields of an item or of totals; the models check them."""
 
 
-def _when(bucket: Bucket, period: Period) -> _Fields:
+def when(bucket: Bucket, period: Period) -> Fields:
+    """Return what tells a bucket from the others."""
     return {"start": bucket.start.astimezone(period.zone), "label": bucket.label}
 
 
-def _running(period: Period, table: Table, before: Mapping[str, int], gain: str, loss: str) -> Iterator[int]:
+def running(period: Period, table: Table, before: Mapping[str, int], gain: str, loss: str) -> Iterator[int]:
     """Yield the level at the end of each bucket: everything gained from the beginning on, less everything lost."""
     level = before[gain] - before[loss]
     for bucket in period.buckets:
@@ -37,13 +37,13 @@ def _running(period: Period, table: Table, before: Mapping[str, int], gain: str,
         yield level
 
 
-def _latest(levels: Sequence[int], period: Period, now: datetime) -> int | None:
+def latest(levels: Sequence[int], period: Period, now: datetime) -> int | None:
     """Return the level at the end of the period, or now where it has not ended."""
     begun = [level for level, bucket in zip(levels, period.buckets, strict=True) if bucket.start <= now]
     return begun[-1] if begun else None
 
 
-def _friends(table: Table, label: str | None) -> _Fields:
+def _friends(table: Table, label: str | None) -> Fields:
     by = table.by("adds", label)
     return {
         "adds": sum(by.values()),
@@ -57,14 +57,14 @@ def friends(
     period: Period, table: Table, before: Mapping[str, int], now: datetime
 ) -> tuple[list[model.FriendsItem], model.FriendsTotals]:
     """Build adds and blocks by bucket, and reach at the end of each that has begun."""
-    levels = list(_running(period, table, before, "followed", "unfollowed"))
+    levels = list(running(period, table, before, "followed", "unfollowed"))
     items = [
         model.FriendsItem.model_validate(
-            _when(bucket, period) | _friends(table, bucket.label) | {"reach": level if bucket.start <= now else None}
+            when(bucket, period) | _friends(table, bucket.label) | {"reach": level if bucket.start <= now else None}
         )
         for bucket, level in zip(period.buckets, levels, strict=True)
     ]
-    totals = _friends(table, None) | {"reach": _latest(levels, period, now)}
+    totals = _friends(table, None) | {"reach": latest(levels, period, now)}
     return items, model.FriendsTotals.model_validate(totals)
 
 
@@ -76,22 +76,22 @@ def bindings(
     period: Period, table: Table, before: Mapping[str, int], now: datetime
 ) -> tuple[list[model.BindingsItem], model.BindingsTotals]:
     """Build bound and unbound by bucket, bound members and their share of reach at the end of each that has begun."""
-    reach = list(_running(period, table, before, "followed", "unfollowed"))
-    bound = list(_running(period, table, before, "bound", "unbound"))
+    reach = list(running(period, table, before, "followed", "unfollowed"))
+    bound = list(running(period, table, before, "bound", "unbound"))
     names = ("bound", "unbound", "link_failed")
     items = []
     for bucket, friends_then, bound_then in zip(period.buckets, reach, bound, strict=True):
-        counts: _Fields = {name: table.sum(name, bucket.label) for name in names}
+        counts: Fields = {name: table.sum(name, bucket.label) for name in names}
         if bucket.start <= now:
             counts |= {"bound_members": bound_then, "bound_share": _share(bound_then, friends_then)}
-        items.append(model.BindingsItem.model_validate(_when(bucket, period) | counts))
-    members = _latest(bound, period, now)
-    totals: _Fields = {name: table.sum(name) for name in names}
-    totals |= {"bound_members": members, "bound_share": _share(members, _latest(reach, period, now))}
+        items.append(model.BindingsItem.model_validate(when(bucket, period) | counts))
+    members = latest(bound, period, now)
+    totals: Fields = {name: table.sum(name) for name in names}
+    totals |= {"bound_members": members, "bound_share": _share(members, latest(reach, period, now))}
     return items, model.BindingsTotals.model_validate(totals)
 
 
-def _messages(table: Table, label: str | None) -> _Fields:
+def _messages(table: Table, label: str | None) -> Fields:
     kinds = []
     for dimension, value in table.by("messages_in", label).items():
         chat, _, kind = dimension.partition(":")
@@ -114,7 +114,7 @@ def _messages(table: Table, label: str | None) -> _Fields:
 def messages(period: Period, table: Table) -> tuple[list[model.MessagesItem], model.MessagesTotals]:
     """Build messages in and out by bucket, each broken down by kind."""
     items = [
-        model.MessagesItem.model_validate(_when(bucket, period) | _messages(table, bucket.label))
+        model.MessagesItem.model_validate(when(bucket, period) | _messages(table, bucket.label))
         for bucket in period.buckets
     ]
     return items, model.MessagesTotals.model_validate(_messages(table, None))
@@ -134,19 +134,21 @@ class _Browsers:
         return len(self._seen.get((day, link), ()))
 
 
-def _clicks(table: Table, label: str | None, browsers: _Browsers | None) -> _Fields:
-    clicks: dict[str, dict[str, int]] = {}
-    for dimension, value in table.by("clicks", label).items():
+def link_clicks(counts: Mapping[str, int]) -> list[model.LinkClicks]:
+    """Return the clicks of each link, by its name."""
+    found: dict[str, dict[str, int]] = {}
+    for dimension, value in counts.items():
         who, _, link = dimension.partition(":")
-        clicks.setdefault(link, {"person": 0, "robot": 0})[who] = value
+        found.setdefault(link, {"person": 0, "robot": 0})[who] = value
+    return [
+        model.LinkClicks(link=link, clicks=by["person"], robot_clicks=by["robot"]) for link, by in sorted(found.items())
+    ]
+
+
+def _clicks(table: Table, label: str | None, browsers: _Browsers | None) -> Fields:
     links = [
-        model.LinkCount(
-            link=link,
-            clicks=by["person"],
-            robot_clicks=by["robot"],
-            browsers=browsers.count(label, link) if browsers else None,
-        )
-        for link, by in sorted(clicks.items())
+        model.LinkCount(**dict(link), browsers=browsers.count(label, link.link) if browsers else None)
+        for link in link_clicks(table.by("clicks", label))
     ]
     return {
         "clicks": sum(link.clicks for link in links),
@@ -163,13 +165,13 @@ def clicks(
     browsers = _Browsers(visits)
     by_bucket = browsers if period.grain == "day" else None
     items = [
-        model.ClicksItem.model_validate(_when(bucket, period) | _clicks(table, bucket.label, by_bucket))
+        model.ClicksItem.model_validate(when(bucket, period) | _clicks(table, bucket.label, by_bucket))
         for bucket in period.buckets
     ]
     return items, model.ClicksTotals.model_validate(_clicks(table, None, browsers))
 
 
-def _sources(table: Table, label: str | None) -> _Fields:
+def _sources(table: Table, label: str | None) -> Fields:
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for dimension, value in table.by("attributed", label).items():
         basis, _, source = dimension.partition(":")
@@ -195,7 +197,7 @@ def _sources(table: Table, label: str | None) -> _Fields:
 def sources(period: Period, table: Table) -> tuple[list[model.SourcesItem], model.SourcesTotals]:
     """Build adds by add-friend source, by bucket."""
     items = [
-        model.SourcesItem.model_validate(_when(bucket, period) | _sources(table, bucket.label))
+        model.SourcesItem.model_validate(when(bucket, period) | _sources(table, bucket.label))
         for bucket in period.buckets
     ]
     return items, model.SourcesTotals.model_validate(_sources(table, None))

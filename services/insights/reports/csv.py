@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from services.insights.reports import model
+from services.insights.reports.desk_model import Spans, TicketsItem
 from shared.spreadsheets import BOM, csv_lines
 
 _Row = dict[str, Any]
@@ -27,29 +28,38 @@ def _rows(item: model.Model, sources: Mapping[str, model.Origin]) -> Iterator[_R
                 yield (
                     _when(item)
                     | dict(kind)
-                    | _origin(["received" if kind.direction == "in" else "sent_calls"], sources)
+                    | origin_columns(["received" if kind.direction == "in" else "sent_calls"], sources)
                 )
         case model.ClicksItem():
             for link in item.links or [_NO_CLICK]:
-                yield _when(item) | dict(link) | _origin(["clicks"], sources)
+                yield _when(item) | dict(link) | origin_columns(["clicks"], sources)
         case model.SourcesItem():
             unknown = model.SourceCount(source="(unknown)", attributed=item.unknown)
             for entry in [*item.sources, unknown]:
                 # The column `source` says where the numbers come from.
                 counts = dict(entry)
                 named = {"add_friend_source": counts.pop("source")} | counts
-                yield _when(item) | named | _origin(["attributed", "source_hits"], sources)
+                yield _when(item) | named | origin_columns(["attributed", "source_hits"], sources)
+        case TicketsItem():
+            shown = {name: value for name, value in dict(item).items() if not isinstance(value, list | Spans)}
+            yield shown | _flat(item) | origin_columns(["tickets_opened"], sources)
         case model.BucketItem():
-            yield dict(item) | _origin([name for name in dict(item) if name in sources], sources)
+            yield dict(item) | origin_columns([name for name in dict(item) if name in sources], sources)
         case _:
             yield dict(item)
+
+
+def _flat(item: TicketsItem) -> _Row:
+    """Return the durations of an item, each figure in a column of its own."""
+    spans = {clock: value for clock, value in dict(item).items() if isinstance(value, Spans)}
+    return {f"{clock}_{name}": value for clock, span in spans.items() for name, value in dict(span).items()}
 
 
 def _when(item: model.BucketItem) -> _Row:
     return {"start": item.start, "label": item.label}
 
 
-def _origin(measures: Sequence[str], sources: Mapping[str, model.Origin]) -> _Row:
+def origin_columns(measures: Sequence[str], sources: Mapping[str, model.Origin]) -> _Row:
     """Return the source and as-of columns: one source, or each of several with the numbers it gives."""
     by_source: dict[str, list[str]] = {}
     for name in measures:

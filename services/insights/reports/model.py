@@ -72,12 +72,17 @@ class MessagesItem(MessagesTotals, BucketItem):
     """Messages in a bucket."""
 
 
-class LinkCount(Model):
-    """Clicks of one link; `browsers` is null by hour, since browsers are told apart by day."""
+class LinkClicks(Model):
+    """Clicks of one link by people, and by robots."""
 
     link: str
     clicks: int = 0
     robot_clicks: int = 0
+
+
+class LinkCount(LinkClicks):
+    """Clicks of one link in a time; `browsers` is null by hour, since browsers are told apart by day."""
+
     browsers: int | None = None
 
 

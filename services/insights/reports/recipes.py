@@ -8,11 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from services.insights.counters.store import Browser, MongoCounters
-from services.insights.reports import builders, model
+from services.insights.reports import builders, desk, model
+from services.insights.reports.desk_model import TicketsItem, TicketsTotals
 from services.insights.reports.measures import MEASURES
 from services.insights.reports.periods import Period
 from services.insights.reports.summary import summary
 from services.insights.reports.tables import Table
+
+LEVELS = (*builders.CUMULATIVE, *desk.CUMULATIVE)
+SUMMARY = (
+    *(*builders.FRIENDS, *builders.MESSAGES, *builders.CLICKS, *builders.BINDINGS, *builders.SOURCES),
+    *(*desk.TICKETS, "page_views", "events"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Reading:
 
     async def before(self) -> dict[str, int]:
         """Read what the running levels start from."""
-        return await self.counters.until(self.channel, builders.CUMULATIVE, self._ends[0])
+        return await self.counters.until(self.channel, LEVELS, self._ends[0])
 
     async def visits(self) -> list[Browser]:
         """Read which browsers opened which links."""
@@ -82,8 +89,13 @@ async def _sources(reading: Reading) -> Built:
     return builders.sources(reading.period, await reading.table(builders.SOURCES))
 
 
+async def _tickets(reading: Reading) -> Built:
+    table, before = await reading.table(desk.TICKETS), await reading.before()
+    return desk.tickets(reading.period, table, before, reading.now)
+
+
 async def _summary(reading: Reading) -> Built:
-    table, before, visits = await reading.table(builders.SUMMARY), await reading.before(), await reading.visits()
+    table, before, visits = await reading.table(SUMMARY), await reading.before(), await reading.visits()
     return summary(reading.period, table, before, visits, reading.newest, reading.now)
 
 
@@ -128,10 +140,17 @@ RECIPES = (
         _sources,
     ),
     Recipe(
+        "tickets",
+        "Tickets and conversations, how long they took, and who was given them",
+        model.Report[TicketsItem, TicketsTotals],
+        _measures(TicketsTotals),
+        _tickets,
+    ),
+    Recipe(
         "summary",
         "Every number of the period once, with its definition, and what arrived by topic and type",
         model.Report[model.SummaryItem, model.SummaryTotals],
-        list(MEASURES),
+        [name for name, measure in MEASURES.items() if measure.in_summary],
         _summary,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from services.insights.counters.store import Browser
-from services.insights.reports import builders, model
+from services.insights.reports import builders, desk, model
 from services.insights.reports.measures import MEASURES
 from services.insights.reports.periods import Period
 from services.insights.reports.tables import Table
@@ -26,8 +26,9 @@ def summary(
     _, clicks = builders.clicks(period, table, visits)
     _, bindings = builders.bindings(period, table, before, now)
     _, sources = builders.sources(period, table)
+    _, tickets = desk.tickets(period, table, before, now)
     values: dict[str, int | float | None] = {"page_views": table.sum("page_views")}
-    for totals in (friends, messages, clicks, bindings, sources):
+    for totals in (friends, messages, clicks, bindings, sources, tickets):
         values |= {name: value for name, value in totals.model_dump().items() if name in MEASURES}
     origins = model.origins(MEASURES, newest, period)
     items = [
@@ -39,5 +40,6 @@ def summary(
             definition=measure.definition,
         )
         for name, measure in MEASURES.items()
+        if measure.in_summary
     ]
     return items, model.SummaryTotals(events=table.by("events"))

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from services.insights.counters.model import Change, CounterKey, Slot
+from services.insights.counters.campaigns import Clicker, Heard
+from services.insights.counters.model import CampaignNews, Change, CounterKey, Slot
 from services.insights.counters.store import DayVisit
 
 
@@ -21,6 +22,8 @@ class MemoryCounters:
     def __init__(self) -> None:
         self.held: dict[CounterKey, dict[str, Slot]] = {}
         self.visits: set[DayVisit] = set()
+        self.clickers: set[Clicker] = set()
+        self.campaigns: dict[tuple[str, str], CampaignNews] = {}
         self.times: dict[tuple[str, str], datetime] = {}
         self.survives: Callable[[], bool] = lambda: True
 
@@ -44,6 +47,18 @@ class MemoryCounters:
         for visit in visits:
             await self._write()
             self.visits.add(visit)
+
+    async def note_clickers(self, clickers: Iterable[Clicker]) -> None:
+        for clicker in clickers:
+            await self._write()
+            self.clickers.add(clicker)
+
+    async def note_campaigns(self, heard: Iterable[Heard]) -> None:
+        for channel, _, news in heard:
+            await self._write()
+            known = self.campaigns.get((channel, news.campaign))
+            if known is None or known.version < news.version:
+                self.campaigns[channel, news.campaign] = news
 
     async def note_newest(self, topic: str, newest: Mapping[str, datetime]) -> None:
         await self._write()

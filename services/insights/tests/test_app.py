@@ -33,7 +33,7 @@ from shared.topics import LINE_EVENTS, WEB_EVENTS
 
 NOWHERE = "127.0.0.1:1"
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
-REPORTS = ("friends", "messages", "clicks", "bindings", "sources", "summary")
+REPORTS = ("friends", "messages", "clicks", "bindings", "sources", "tickets", "summary")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.insights.counters.handlers import CountDeps, count
 from services.insights.counters.model import Tally, Visit
-from services.insights.counters.readings import LINE_TYPES, READERS, fact_reader, read_line_event
+from services.insights.counters.readings import LINE_TYPES, READERS, read_line_event
 from services.insights.tests.memory import MemoryCounters
 from shared import topics
 from shared.clock import utcnow
@@ -122,7 +122,7 @@ MEMBER: dict[str, Any] = ABOUT | {"member": "mbr_1"}
     ],
 )
 def test_a_fact_counts_under_its_name(topic: str, fact: Any, counted: Tally) -> None:
-    arrival, *others = fact_reader(topic)(encode(fact)).tallies
+    arrival, *others = READERS[topic](encode(fact)).tallies
 
     assert arrival == Tally("events", f"{topic}:{fact.type}")
     assert others == [counted]
@@ -131,14 +131,14 @@ def test_a_fact_counts_under_its_name(topic: str, fact: Any, counted: Tally) -> 
 def test_an_accepted_call_counts_once_and_its_recipients_each() -> None:
     sent = MessageSent(api="multicast", kind="campaign", service="broadcast", recipients=480, messages=3, **ABOUT)
 
-    assert fact_reader(topics.LINE_SENT)(encode(sent)).tallies[1:] == (
+    assert READERS[topics.LINE_SENT](encode(sent)).tallies[1:] == (
         Tally("sent_calls", "multicast:campaign"),
         Tally("sent_recipients", "multicast:campaign", 480),
     )
 
 
 def test_a_person_s_browser_is_a_visit_and_a_robot_s_is_not() -> None:
-    read = fact_reader(topics.WEB_EVENTS)
+    read = READERS[topics.WEB_EVENTS]
     click: dict[str, Any] = ABOUT | {"link": "menu", "url": "https://x/"}
 
     assert read(encode(LinkClicked(visitor="v1", **click))).visit == Visit("menu", "v1")
@@ -151,7 +151,7 @@ def test_a_person_s_browser_is_a_visit_and_a_robot_s_is_not() -> None:
 def test_an_unknown_fact_counts_under_other_whatever_its_fields(topic: str, fields: dict[str, Any]) -> None:
     value = orjson.dumps({"type": "glimpsed", "channel": "shop", "occurred_at": "2026-11-20T04:00:00Z"} | fields)
 
-    assert fact_reader(topic)(value).tallies == (Tally("events", f"{topic}:other"),)
+    assert READERS[topic](value).tallies == (Tally("events", f"{topic}:other"),)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_known_fact_with_a_wrong_field_cannot_be_read(change: dict[str, Any]) 
     sent = MessageSent(api="push", kind="notice", service="broadcast", **ABOUT)
 
     with pytest.raises(msgspec.DecodeError):
-        fact_reader(topics.LINE_SENT)(orjson.dumps(orjson.loads(encode(sent)) | change))
+        READERS[topics.LINE_SENT](orjson.dumps(orjson.loads(encode(sent)) | change))
 
 
 @given(topic=st.sampled_from(sorted(READERS)), value=st.binary(max_size=60) | st.none())
