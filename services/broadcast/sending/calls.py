@@ -232,7 +232,7 @@ class Calls:
         await self._tools.ends.settle(End(chunk, ended.state, at, facts, ended.request_id, ended.problem))
         self._tools.metrics.progress.labels(self._channel).set(at.timestamp())
         if self._rejections.note(chunk.campaign, rejected=ended.state == "rejected"):
-            await self._pause([chunk.campaign], "errors")
+            await self.pause([chunk.campaign], "errors")
 
     async def _give_back(self, chunk: Chunk, *, doubted: bool) -> None:
         if doubted:
@@ -252,9 +252,10 @@ class Calls:
         """Stop the channel: quota and token are the account's, not the campaign's."""
         if not self._halted:
             self._halted = True
-            await self._pause(self.campaigns, reason)
+            await self.pause(self.campaigns, reason)
 
-    async def _pause(self, campaigns: Sequence[str], reason: PauseReason) -> None:
+    async def pause(self, campaigns: Sequence[str], reason: PauseReason) -> None:
+        """Pause campaigns and say so."""
         for campaign in campaigns:
             logger.warning("pausing a campaign", extra={"campaign": campaign, "reason": reason})
             await self._tools.orders.pause(campaign, reason)

@@ -79,17 +79,10 @@ class ChunkQueue:
         return [read_chunk(document) for document in await found.to_list(limit)]
 
     async def people(self, chunks: Sequence[Chunk]) -> dict[str, People]:
-        """Return whom chunks were frozen with, by chunk id.
-
-        Raises:
-            LookupError: some are gone from the store.
-        """
+        """Return whom chunks were frozen with, by chunk id."""
         owners = {chunk.people: chunk.id for chunk in chunks}
         found = await self._people.find({"_id": {"$in": list(owners)}}).to_list(len(owners))
-        people = {owners[document["_id"]]: read_people(document) for document in found}
-        if len(people) < len(owners):
-            raise LookupError(f"the people of {len(owners) - len(people)} chunks are not in the store")
-        return people
+        return {owners[document["_id"]]: read_people(document) for document in found}
 
     async def begin(self, fixes: Sequence[Fixed], now: datetime, until: datetime) -> list[Chunk]:
         """Fix what pending chunks send and claim them; return those that are now the caller's to send."""

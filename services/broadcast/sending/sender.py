@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from services.broadcast.sending.chunks import Chunks
 from services.broadcast.sending.facts import accepted_facts
 from services.broadcast.sending.fixing import fix
 from services.broadcast.sending.lead import Lead
-from services.broadcast.sending.model import Chunk
+from services.broadcast.sending.model import Chunk, People, SkipReason
 from services.broadcast.sending.orders import Content, Order, Reach
 from services.broadcast.sending.pace import Pace
 from services.broadcast.sending.queue import End, Fixed
@@ -141,9 +141,9 @@ class ChannelSender:
     async def _begin(self, chunks: Sequence[Chunk]) -> None:
         """Fix what chunks send, claim them and call LINE for those that are ours."""
         people = await self._tools.queue.people(chunks)
-        contacts = [contact for chunk in chunks for contact in people[chunk.id].recipients]
+        contacts = [contact for some in people.values() for contact in some.recipients]
         unreachable = await self._reach.unreachable(contacts) if contacts else {}
-        fixes = [fix(chunk, people[chunk.id], unreachable, await self._content(chunk.campaign)) for chunk in chunks]
+        fixes = await self._fix(chunks, people, unreachable)
         await asyncio.gather(*(self._end_empty(fixed) for fixed in fixes if not fixed.recipients))
         bodies = {fixed.chunk.id: fixed for fixed in fixes if fixed.recipients}
         if not bodies:
@@ -151,6 +151,20 @@ class ChannelSender:
         deadline, now, until = self._claim()
         for chunk in await self._tools.queue.begin(list(bodies.values()), now, until):
             await self._start(chunk, bodies[chunk.id].body, deadline, again=False)
+
+    async def _fix(
+        self, chunks: Sequence[Chunk], people: Mapping[str, People], unreachable: Mapping[str, SkipReason]
+    ) -> list[Fixed]:
+        """Fix what chunks send; a campaign whose chunk cannot be made into a call is paused."""
+        fixes, unfit = [], set()
+        for chunk in chunks:
+            try:
+                fixes.append(fix(chunk, people[chunk.id], unreachable, await self._content(chunk.campaign)))
+            except (LookupError, ValueError):
+                logger.exception("a chunk cannot be made into a call", extra={"chunk": chunk.id})
+                unfit.add(chunk.campaign)
+        await self._calls.pause(sorted(unfit), "errors")
+        return fixes
 
     async def _end_empty(self, fixed: Fixed) -> None:
         """End a chunk that has nobody left to send to: accepted, without a call."""
