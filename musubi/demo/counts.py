@@ -10,6 +10,20 @@ from musubi.demo.http import Http
 
 REACH, BOUND_MEMBERS, BOUND_SHARE = "reach", "bound_members", "bound_share"
 
+DESK_COUNTS = {
+    "tickets opened": "tickets_opened",
+    "tickets assigned": "tickets_assigned",
+    "tickets closed": "tickets_closed",
+}
+CAMPAIGN_COUNTS = {
+    "campaign reached": "accepted",
+    "campaign failed": "rejected",
+    "campaign unsettled": "unsettled",
+    "campaign clicks": "campaign_clicks",
+    "campaign blocks": "blocked",
+}
+"""The ledger's name of a counter, and insights'."""
+
 
 class Counts:
     """Insights' reports, flattened: counters of what happened, and levels as they stand."""
@@ -23,6 +37,7 @@ class Counts:
         """Return the counters since the first date, and the levels now."""
         totals = {name: await self._totals(slug, name) for name in ("friends", "messages", "clicks", "bindings")}
         sources = await self._totals(slug, "sources")
+        tickets, campaigns = await self._totals(slug, "tickets"), await self._totals(slug, "campaigns")
         friends, bindings = totals["friends"], totals["bindings"]
         counters = Counter(
             {
@@ -34,6 +49,10 @@ class Counts:
                 "account links failed": bindings["link_failed"],
             }
         )
+        for name, field in DESK_COUNTS.items():
+            counters[name] += tickets[field]
+        for name, field in CAMPAIGN_COUNTS.items():
+            counters[name] += campaigns[field]
         for kind in totals["messages"]["kinds"]:
             counters[message_name(kind)] += kind["count"]
         for link in totals["clicks"]["links"]:

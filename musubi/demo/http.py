@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 
-from musubi.demo.errors import StoryError
+from musubi.demo.errors import ChangedMeanwhile, StoryError
 
 USER = re.compile(r"U[0-9a-f]{32}")
 MOST_WORDS = 300
@@ -42,6 +43,10 @@ class Http:
         """Change, where a version is given only that one; raises as `get`."""
         return await self._ask("PATCH", path, json=body, more_headers=_if_match(version))
 
+    async def delete(self, path: str) -> Any:
+        """Remove; raises as `get`."""
+        return await self._ask("DELETE", path)
+
     async def _ask(self, method: str, path: str, more_headers: Mapping[str, str] | None = None, **more: Any) -> Any:
         url, headers = self._base + path, {**self._headers, **(more_headers or {})}
         try:
@@ -49,6 +54,8 @@ class Http:
                 if answer.ok:
                     return await answer.json()
                 words = f"answered {answer.status}: {await answer.text()}"
+                if answer.status == HTTPStatus.PRECONDITION_FAILED:
+                    raise ChangedMeanwhile(USER.sub("U…", f"{method} {url} {words}"[:MOST_WORDS]))
         except (aiohttp.ClientError, TimeoutError) as error:
             words = f"did not answer: {error.__class__.__name__}"
         raise StoryError(USER.sub("U…", f"{method} {url} {words}"[:MOST_WORDS]))

@@ -102,7 +102,13 @@ class Ledger:
 
     def send(self, contacts: Iterable[Contact]) -> None:
         """A campaign goes to these."""
-        self.audience.update(contacts)
+        for contact in contacts:
+            self.audience.add(contact)
+            self.facts[contact[0]]["campaign reached"] += 1
+
+    def ticket(self, contact: Contact) -> None:
+        """Somebody's guided chat ended in a ticket."""
+        self.facts[contact[0]]["tickets opened"] += 1
 
     def bind(self, contact: Contact) -> None:
         """The account's staff set the customer key: the member's menu."""
@@ -131,6 +137,11 @@ class Ledger:
         self.following[contact] = following
         self.last_event[contact] = event_id
         self.events[event_id] = contact
+
+    @property
+    def campaign_clicks(self) -> int:
+        """How many times the campaign's link was opened."""
+        return sum(counts["campaign clicks"] for counts in self.facts.values())
 
     @property
     def contacts(self) -> Iterable[Contact]:

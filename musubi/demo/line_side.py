@@ -10,7 +10,7 @@ from typing import Any
 from musubi.demo.errors import StoryError
 from musubi.demo.http import Http
 
-Action = tuple[str, dict[str, str]]
+Action = tuple[str, dict[str, Any]]
 """An account, and an action of the stand-in's bulk: `{"user": …, "do": …, …}`."""
 
 PAGE = 10_000
@@ -62,9 +62,9 @@ class LineSide:
         shown: dict[str, Any] = await self._http.get(f"/users/{slug}/{user}")
         return shown
 
-    async def act(self, slug: str, user: str, action: str) -> str:
+    async def act(self, slug: str, user: str, action: str, **params: Any) -> str:
         """Let a user do something; return the id of its event."""
-        done = await self._http.post(f"/{slug}/users/{user}/{action}", {})
+        done = await self._http.post(f"/{slug}/users/{user}/{action}", params)
         return str(done["events"][0]["webhook_event_id"])
 
     async def open(self, slug: str, user: str, url: str, post: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -109,6 +109,19 @@ class LineSide:
         """Return what became of webhooks; with `wait` once none is pending, or after so many seconds."""
         counts: dict[str, int] = await self._http.get("/deliveries", wait=wait)
         return counts
+
+    async def chat(self, slug: str, user: str) -> list[dict[str, Any]]:
+        """Return the messages that a user sees in the chat with an account, oldest first."""
+        lines: list[dict[str, Any]] = (await self.user(slug, user))["chat"]
+        return lines
+
+    async def slow(self, api: str, millis: int) -> str:
+        """Have LINE take its time for a kind of call; return the fault's id."""
+        return str((await self._http.post("/faults", {"api": api, "kind": "slow", "delay_ms": millis}))["id"])
+
+    async def end_fault(self, fault: str) -> None:
+        """End a fault."""
+        await self._http.delete(f"/faults/{fault}")
 
     async def trouble(self) -> dict[str, Any]:
         """Return what happens to webhooks on their way."""

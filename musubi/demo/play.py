@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.local.progress import Progress
 from musubi.demo import scenes
+from musubi.demo.campaign import a_campaign_to_bound_friends
 from musubi.demo.cast import in_two, write_parts
 from musubi.demo.report import AccountReport, Report
 from musubi.demo.setting import Options, Story, story_on
@@ -27,10 +28,12 @@ async def play(options: Options, stack_file: Path, progress: Progress) -> Report
             await scenes.friends_come(story, first)
             async with scenes.a_process_joins(story) as joined:
                 await scenes.a_friend_becomes_a_member(story)
+                await scenes.a_customer_has_a_machine_repaired(story)
                 await scenes.staff_bind_some(story, first)
                 await joined()
                 await scenes.more_come_and_one_is_killed(story, first, second)
                 await scenes.some_block_and_come_back(story, first, second)
+            await a_campaign_to_bound_friends(story)
             await close(story)
     story.report.seconds = round(time.monotonic() - began, 1)
     return story.report
@@ -44,6 +47,8 @@ async def close(story: Story) -> None:
     report.swallowed = story.swallowed.by_service()
     report.webhooks = await story.webhooks()
     report.effects = story.ledger.effects
+    report.campaign_progress = await story.marketing.progress(report.campaign)
+    report.campaign_progress["clicks"] = story.ledger.campaign_clicks
     for slug, channel in story.ledger.channels.items():
         levels = (await story.counts.of(slug))[1]
         counted = await closing.counted(slug)

@@ -43,6 +43,12 @@ class Report:
     """Duplicates by service. At least so many where one of its processes was killed."""
     killed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ticket: dict[str, Any] = field(default_factory=dict)
+    """The customer's, as staff see it at its end."""
+    campaign: str = ""
+    """Id of the campaign."""
+    campaign_progress: dict[str, Any] = field(default_factory=dict)
+    """How it ended, as broadcast tells."""
     effects: int = 0
     """How many effects were compared."""
     differences: list[Difference] = field(default_factory=list)
@@ -133,6 +139,10 @@ def _whole(report: Report) -> Table:
     table.add_row("duplicates swallowed", least + swallowed)
     if report.killed:
         table.add_row("killed with kill -9", ", ".join(report.killed))
+    if report.ticket:
+        table.add_row("the customer's ticket", _ticket(report.ticket))
+    if report.campaign_progress:
+        table.add_row("the campaign", _campaign(report.campaign_progress))
     for note in report.notes:
         table.add_row("note", note)
     table.add_row("effects compared", f"{report.effects:,}")
@@ -141,6 +151,23 @@ def _whole(report: Report) -> Table:
         if count or what != "uncalled":
             table.add_row(words, f"{count:,}", style="bold red" if count else "bold green")
     return table
+
+
+def _ticket(ticket: dict[str, Any]) -> str:
+    first, resolved = ticket["first_response_seconds"], ticket["resolution_seconds"]
+    return (
+        f"number {ticket['number']}, {ticket['photos']} photos, {ticket['state']}: "
+        f"first response after {first:.1f} s, resolved after {resolved:.1f} s"
+    )
+
+
+def _campaign(progress: dict[str, Any]) -> str:
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in progress["skipped"].items()) or "none"
+    return (
+        f"{progress['frozen']['recipients']:,} frozen in {progress['frozen']['chunks']:,} requests, "
+        f"{progress['accepted']:,} accepted, skipped: {skipped}; "
+        f"{progress['clicks']:,} clicked, {progress['blocked']:,} blocked"
+    )
 
 
 def _show_differences(report: Report, console: Console) -> None:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from musubi.demo.cast import Part, adding, blocking, mixed, talking
+from musubi.demo.customer import RepairCustomer
 from musubi.demo.errors import StoryError
 from musubi.demo.friend import NamedFriend
 from musubi.demo.ledger import Contact
@@ -74,6 +75,22 @@ async def _nobody() -> None:
 async def a_friend_becomes_a_member(story: Story) -> None:
     """The named friend goes all the way."""
     await NamedFriend(story.friend, story.report.crowd, story.line, story.staff, story.ledger).live(story.progress)
+
+
+async def a_customer_has_a_machine_repaired(story: Story) -> None:
+    """A customer asks by keyword, reports a fault in a guided chat, and staff see to it."""
+    for slug in story.ledger.channels:
+        await story.desk.prepare(slug)
+    customer = RepairCustomer(story.customer, story.report.crowd, story.line, story.staff, story.desk, story.ledger)
+    ticket = await customer.live(story.progress)
+    clocks = ticket["clocks"]
+    story.report.ticket = {
+        "number": ticket["number"],
+        "state": ticket["state"],
+        "photos": len(ticket["photos"]),
+        "first_response_seconds": clocks["first_response_seconds"],
+        "resolution_seconds": clocks["resolution_seconds"],
+    }
 
 
 async def staff_bind_some(story: Story, parts: Sequence[Part]) -> None:

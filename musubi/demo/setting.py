@@ -12,11 +12,13 @@ from deploy.local.progress import Progress
 from musubi.demo.closing import Closing
 from musubi.demo.counts import Counts
 from musubi.demo.crowd import Crowd, unknown_crowd
+from musubi.demo.desk import Desk
 from musubi.demo.duplicates import Swallowed
 from musubi.demo.errors import StoryError
 from musubi.demo.http import Http
 from musubi.demo.ledger import Contact, Ledger
 from musubi.demo.line_side import LineSide
+from musubi.demo.marketing import Marketing
 from musubi.demo.quiet import Quiet
 from musubi.demo.replicas import Replicas, find_replicas
 from musubi.demo.report import Report
@@ -27,6 +29,8 @@ from shared.clock import utcnow
 from shared.mongo import connect
 
 MOST_ACCOUNTS = 2
+NAMED = 2
+"""People with a name and a story of their own, after the crowd."""
 CALL_SECONDS = 60
 """How long a single call may take: hundreds of actions of the crowd are one."""
 
@@ -54,6 +58,8 @@ class Story:
     progress: Progress
     line: LineSide
     staff: Staff
+    desk: Desk
+    marketing: Marketing
     ledger: Ledger
     crowd: Crowd
     replicas: Replicas | None
@@ -66,9 +72,14 @@ class Story:
 
     @property
     def friend(self) -> Contact:
-        """The named friend: the last of the people, at the account that has LIFF."""
+        """The named friend: the last of the people but one, at the account that has LIFF."""
         slug = next(slug for slug, channel in self.ledger.channels.items() if has_liff(channel))
-        return slug, self.users[-1]
+        return slug, self.users[self.options.friends]
+
+    @property
+    def customer(self) -> Contact:
+        """The customer with the broken machine: the last of the people, at the account that repairs."""
+        return list(self.ledger.channels)[-1], self.users[self.options.friends + 1]
 
     async def webhooks(self) -> dict[str, int]:
         """Return what became of webhooks since the story began."""
@@ -93,7 +104,8 @@ async def story_on(stack: StackFile, options: Options, progress: Progress) -> As
         mongo = connect(stack.facts["mongo"])
         exits.callback(mongo.close)
         line, key = LineSide(Http(session, stack.control)), stack.admin_key
-        staff = Staff(Http(session, stack.api("binding"), key))
+        binding = Http(session, stack.api("binding"), key)
+        staff, desk = Staff(binding), Desk(Http(session, stack.api("ticketing"), key))
         first_days = {slug: utcnow().astimezone(channel.zone).date() for slug, channel in channels.items()}
         counts = Counts(Http(session, stack.api("insights"), key), first_days)
         ledger = Ledger(channels)
@@ -109,6 +121,8 @@ async def story_on(stack: StackFile, options: Options, progress: Progress) -> As
             progress=progress,
             line=line,
             staff=staff,
+            desk=desk,
+            marketing=Marketing(binding, Http(session, stack.api("broadcast"), key)),
             ledger=ledger,
             crowd=Crowd(line, ledger, progress),
             replicas=replicas,
@@ -116,7 +130,7 @@ async def story_on(stack: StackFile, options: Options, progress: Progress) -> As
             counts=counts,
             closing=closing,
             report=Report(options.seed, name, options.friends),
-            users=await line.people(name, options.friends + 1),
+            users=await line.people(name, options.friends + NAMED),
             webhooks_before=await line.webhooks(),
         )
         await swallowed.begin()

@@ -25,13 +25,17 @@ def told(stack: Stack, folder: Path, *arguments: str) -> tuple[int, dict[str, An
     return status, report
 
 
-@pytest.mark.parametrize("service", ["ingest", "binding", "insights"])
+@pytest.mark.parametrize("service", ["ingest", "binding", "ticketing", "insights"])
 def test_nothing_is_lost_or_doubled_when_a_service_is_killed(local_stack: Stack, tmp_path: Path, service: str) -> None:
     before = stack_facts(local_stack.home.stack_file)["replicas"]
     status, report = told(local_stack, tmp_path, "--kill", service)
     assert report["differences"] == []
     assert (status, report["lost"], report["twice"], report["uncalled"]) == (0, 0, 0, 0)
-    assert report["killed"] == [f"{service}-1"]
+    assert report["killed"] == [f"{service}-1", "broadcast-1"]
+    assert report["ticket"]["state"] == "closed"
+    campaign = report["campaign_progress"]
+    assert campaign["accepted"] == campaign["frozen"]["recipients"] > 1
+    assert campaign["clicks"] > 0
     assert report["webhooks"]["duplicated"] > 0
     assert service != "ingest" or report["webhooks"]["redelivered"] > 0
     assert all(report["swallowed"][each] > 0 for each in ("binding", "insights"))

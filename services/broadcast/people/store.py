@@ -1,4 +1,5 @@
-"""Where people are kept: a document a contact, found by channel, in order of contacts.
+"""Where people are kept: a document a contact. An account's people are a stretch of the ids, since a contact begins
+with its account: so a walk and a count need no index but the primary one, which every server reads in order.
 
 What a member clicked is kept in `clicks`, a document a member, and copied onto its people, whichever of the two comes
 first: `clicks_version` says which state of it a person has.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from services.broadcast.people.model import Clicks, Person, with_click
 from shared.consumer import WorldDown
@@ -24,10 +25,7 @@ from shared.mongo import (
 PEOPLE = "people"
 CLICKS = "clicks"
 
-INDEXES: tuple[Index, ...] = (
-    Index(PEOPLE, [("channel", ASCENDING), ("_id", ASCENDING)]),
-    Index(PEOPLE, [("member", ASCENDING)]),
-)
+INDEXES: tuple[Index, ...] = (Index(PEOPLE, [("member", ASCENDING)]),)
 
 ASK_SECONDS = 5.0
 """How long the store may work on one question of staff."""
@@ -196,10 +194,7 @@ class MongoPeople:
 
     async def walk(self, channel: str, where: Document, after: str | None, limit: int) -> list[Person]:
         """Return people who match, upward by contact, after the given one."""
-        query = _of_channel(channel, where)
-        if after is not None:
-            query["_id"] = {"$gt": after}
-        found = self._people.find(query).sort("_id", ASCENDING).limit(limit)
+        found = self._people.find(_of_channel(channel, where, after)).sort("_id", ASCENDING).limit(limit)
         return [_read(document) async for document in found]
 
     async def count(self, channel: str, where: Document, *, reachable: bool = False) -> int:
@@ -227,5 +222,7 @@ class MongoPeople:
             raise TooSlow from None
 
 
-def _of_channel(channel: str, where: Document) -> dict[str, Any]:
-    return {"channel": channel, "$and": [where]} if where else {"channel": channel}
+def _of_channel(channel: str, where: Document, after: str | None = None) -> Document:
+    """Return the query for an account's people, above a contact. `;` is the character after `:`."""
+    scope: Document = {"_id": {"$gt": after or f"{channel}:", "$lt": f"{channel};"}}
+    return scope | {"$and": [where]} if where else scope

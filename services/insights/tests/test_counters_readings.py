@@ -15,13 +15,27 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter
 
 from services.insights.counters.handlers import CountDeps, count
-from services.insights.counters.model import Tally, Visit
+from services.insights.counters.model import CampaignNews, Tally, Visit
+from services.insights.counters.naming import campaign_of
 from services.insights.counters.readings import LINE_TYPES, READERS, read_line_event
 from services.insights.tests.memory import MemoryCounters
 from shared import topics
 from shared.clock import utcnow
 from shared.consumer import BadRecord, Coordinates, Record
-from shared.events import LinkClicked, MemberAttributed, MemberBound, MessageSent, PageViewed, SourceHit, encode
+from shared.events import (
+    CampaignFrozen,
+    CampaignStateChanged,
+    ChunkFailed,
+    LinkClicked,
+    MemberAttributed,
+    MemberBound,
+    MessageSent,
+    PageViewed,
+    SourceHit,
+    TicketOpened,
+    TicketStateChanged,
+    encode,
+)
 from shared.testing.line_webhooks import envelope, event, follow, message, unfollow, user_id
 
 AT = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
@@ -128,6 +142,80 @@ def test_a_fact_counts_under_its_name(topic: str, fact: Any, counted: Tally) -> 
     assert others == [counted]
 
 
+CAMPAIGN: dict[str, Any] = ABOUT | {"campaign": "cmp_1"}
+
+
+def test_a_campaign_s_facts_count_people_by_what_became_of_them() -> None:
+    read = READERS[topics.CAMPAIGN_EVENTS]
+    frozen = CampaignFrozen(recipients=90, chunks=1, skipped={"gone": 7, "blocked": 3}, **CAMPAIGN)
+    failed = ChunkFailed(chunk=1, recipients=80, end="unknown", skipped={"blocked": 0}, **CAMPAIGN)
+
+    assert read(encode(frozen)).tallies[1:] == (
+        Tally("campaign_matched", "cmp_1", 100),
+        Tally("campaign_frozen", "cmp_1", 90),
+        Tally("campaign_skipped", "cmp_1:blocked", 3),
+        Tally("campaign_skipped", "cmp_1:gone", 7),
+    )
+    assert read(encode(failed)).tallies[1:] == (Tally("campaign_failed", "cmp_1:unknown", 80),)
+    assert read(encode(frozen)).news == CampaignNews("cmp_1", frozen=True)
+
+
+def test_a_campaign_s_name_and_state_are_news_and_no_numbers() -> None:
+    changed = CampaignStateChanged(state="paused", by="system", reason="quota", name="N" * 900, version=7, **CAMPAIGN)
+
+    reading = READERS[topics.CAMPAIGN_EVENTS](encode(changed))
+
+    assert len(reading.tallies) == 1
+    assert reading.news == CampaignNews("cmp_1", 7, "paused", "quota", "N" * 200)
+
+
+def test_names_that_come_from_outside_cannot_grow_without_limit() -> None:
+    skipped = {f"reason_{number}": 1 for number in range(500)} | {"a:b": 1, "x" * 99: 1}
+    frozen = CampaignFrozen(recipients=1, chunks=1, skipped=skipped, **ABOUT, campaign="c" * 5000)
+    opened = TicketOpened(contact="shop:U1", ticket="t", number=1, kind="k" * 5000, by="dev", **ABOUT)
+
+    read = READERS[topics.CAMPAIGN_EVENTS](encode(frozen)).tallies
+
+    assert sum(tally.amount for tally in read if tally.metric == "campaign_skipped") == 502
+    assert len(read) < 40
+    assert max(len(tally.dimension) for tally in read) < 150
+    assert READERS[topics.TICKET_EVENTS](encode(opened)).tallies[1] == Tally("tickets_opened", "other")
+
+
+@pytest.mark.parametrize(
+    ("link", "campaign"),
+    [
+        ("cmp_1.0", "cmp_1"),
+        ("cmp_01K1HQZ0000000000000000000.12", "cmp_01K1HQZ0000000000000000000"),
+        ("cmp_1", None),
+        ("cmp_1.x", None),
+        ("cmp_.1", None),
+        ("trial.cmp_1.0", None),
+        ("menu", None),
+    ],
+)
+def test_a_link_names_its_campaign(link: str, campaign: str | None) -> None:
+    assert campaign_of(link) == campaign
+
+
+def test_a_ticket_that_ends_counts_once_and_only_a_closed_one_has_a_resolution() -> None:
+    read = READERS[topics.TICKET_EVENTS]
+    it: dict[str, Any] = ABOUT | {"contact": "shop:U1", "ticket": "t", "number": 1, "kind": "repair", "by": "dev"}
+
+    def counted(state: str, previous: str, seconds: float | None) -> list[str]:
+        changed = TicketStateChanged(state=state, previous=previous, resolution_seconds=seconds, **it)
+        return [f"{tally.metric} {tally.dimension}" for tally in read(encode(changed)).tallies[1:]]
+
+    assert counted("ready", "in_progress", None) == []
+    assert counted("closed", "ready", 61.0) == [
+        "tickets_ended closed:repair",
+        "spans resolution:63",
+        "span_ms resolution",
+    ]
+    assert counted("cancelled", "new", 61.0) == ["tickets_ended cancelled:repair"]
+    assert counted("cancelled", "closed", None) == []
+
+
 def test_an_accepted_call_counts_once_and_its_recipients_each() -> None:
     sent = MessageSent(api="multicast", kind="campaign", service="broadcast", recipients=480, messages=3, **ABOUT)
 
@@ -142,12 +230,15 @@ def test_a_person_s_browser_is_a_visit_and_a_robot_s_is_not() -> None:
     click: dict[str, Any] = ABOUT | {"link": "menu", "url": "https://x/"}
 
     assert read(encode(LinkClicked(visitor="v1", **click))).visit == Visit("menu", "v1")
+    assert read(encode(LinkClicked(visitor="v1", member="mbr_1", **click))).visit == Visit("menu", "v1", "mbr_1")
     assert read(encode(LinkClicked(visitor="v1", robot=True, **click))).visit is None
     assert read(encode(LinkClicked(**click))).visit is None
 
 
-@pytest.mark.parametrize("topic", [topics.WEB_EVENTS, topics.MEMBER_EVENTS, topics.LINE_SENT])
-@pytest.mark.parametrize("fields", [{}, {"link": 5, "robot": "maybe", "recipients": -1}])
+@pytest.mark.parametrize("topic", sorted(READERS.keys() - {topics.LINE_EVENTS}))
+@pytest.mark.parametrize(
+    "fields", [{}, {"campaign": 1, "skipped": []}, {"link": 5, "robot": "maybe", "recipients": -1}]
+)
 def test_an_unknown_fact_counts_under_other_whatever_its_fields(topic: str, fields: dict[str, Any]) -> None:
     value = orjson.dumps({"type": "glimpsed", "channel": "shop", "occurred_at": "2026-11-20T04:00:00Z"} | fields)
 
