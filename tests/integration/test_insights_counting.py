@@ -27,6 +27,7 @@ from services.insights.counters.readings import READERS
 from services.insights.tests.desk import Desk, make_desk
 from shared.consumer.records import ORIGIN_OFFSET, ORIGIN_PARTITION, ORIGIN_TOPIC
 from shared.events import (
+    ChunkAccepted,
     Fact,
     LinkClicked,
     MemberAttributed,
@@ -34,6 +35,7 @@ from shared.events import (
     MemberFollowed,
     MemberUnfollowed,
     MessageSent,
+    TicketOpened,
     encode,
 )
 from shared.ids import contact_id, member_id, ulid
@@ -41,7 +43,16 @@ from shared.mongo import Database
 from shared.producer import Producer, Record
 from shared.testing.line_webhooks import follow, line_record, message, unfollow, user_id
 from shared.testing.waiting import eventually
-from shared.topics import BY_NAME, LINE_EVENTS, LINE_SENT, MEMBER_EVENTS, WEB_EVENTS, retry_topic
+from shared.topics import (
+    BY_NAME,
+    CAMPAIGN_EVENTS,
+    LINE_EVENTS,
+    LINE_SENT,
+    MEMBER_EVENTS,
+    TICKET_EVENTS,
+    WEB_EVENTS,
+    retry_topic,
+)
 
 if TYPE_CHECKING:
     from deploy.local.servers import Servers
@@ -183,6 +194,14 @@ async def test_each_topic_feeds_its_numbers_and_says_so(stage: Stage) -> None:
         "url": "https://example.com/",
     }
     sent: dict[str, Any] = {"channel": stage.channel, "occurred_at": NOON, "service": "binding", "contact": contact}
+    campaign: dict[str, Any] = {"channel": stage.channel, "occurred_at": NOON, "campaign": "cmp_1"}
+    ticket: dict[str, Any] = {
+        "channel": stage.channel,
+        "occurred_at": NOON,
+        "contact": contact,
+        "ticket": "tkt_1",
+        "number": 1,
+    }
     await stage.send(
         line_record(stage.channel, follow(user_id(1), NOON)),
         line_record(stage.channel, message(user_id(1), "image", NOON)),
@@ -199,6 +218,9 @@ async def test_each_topic_feeds_its_numbers_and_says_so(stage: Stage) -> None:
         fact_record(
             LINE_SENT, "cmp_1", MessageSent(id=ulid(), api="multicast", kind="campaign", recipients=480, **sent)
         ),
+        fact_record(CAMPAIGN_EVENTS, "cmp_1", ChunkAccepted(id=ulid(), chunk=0, recipients=480, **campaign)),
+        fact_record(WEB_EVENTS, "v1", LinkClicked(id=ulid(), visitor="v1", **(click | {"link": "cmp_1.0"}))),
+        fact_record(TICKET_EVENTS, contact, TicketOpened(id=ulid(), kind="repair", by="repair", **ticket)),
     )
     async with stage.running() as client:
 
@@ -214,7 +236,9 @@ async def test_each_topic_feeds_its_numbers_and_says_so(stage: Stage) -> None:
             "received_in_groups": (1, "line webhook"),
             "sent_calls": (2, "accepted by LINE"),
             "sent_recipients": (481, "accepted by LINE"),
-            "clicks": (2, "own click"),
+            "clicks": (3, "own click"),
+            "tickets_opened": (1, "ticketing"),
+            "open_tickets": (1, "ticketing"),
             "robot_clicks": (1, "own click"),
             "browsers": (1, "own click"),
             "bound_share": (1.0, "binding"),
@@ -223,8 +247,10 @@ async def test_each_topic_feeds_its_numbers_and_says_so(stage: Stage) -> None:
         await settled(stage)
         assert (await values()).items() >= expected.items()
         report = await stage.report(client, "clicks", grain="hour")
-        assert [item["label"] for item in report["items"] if item["clicks"]] == ["2026-11-20T12:00+08:00"]
+        assert [entry["label"] for entry in report["items"] if entry["clicks"]] == ["2026-11-20T12:00+08:00"]
         assert report["as_of"] == "2026-11-20T12:00:00+08:00"
+        [item] = (await stage.report(client, "campaigns"))["items"]
+        assert (item["campaign"], item["accepted"], item["clickers"]) == ("cmp_1", 480, 1)
 
 
 async def test_a_record_that_cannot_be_read_goes_to_the_dead_letters_and_the_rest_is_counted(stage: Stage) -> None:
