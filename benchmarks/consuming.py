@@ -18,7 +18,7 @@ WARM_SECONDS = 2.0
 def consumers_compared(
     bench: Bench, subject: str, yardstick: str, *, records: int, partitions: int = 12, users: int = 1000
 ) -> Outcome:
-    """Measure records a second of two modules of `benchmarks.consumers`, after a short round of each to warm the servers.
+    """Measure records a second of two modules of `benchmarks.consumers`, each after a short warming round.
 
     Args:
         records: how many to write; a consumer that has read all of them is done before its round is over.
