@@ -16,7 +16,7 @@ MUSUBI := $(PYTHON) -m musubi
 READY := $(VENV)/.installed
 GROUPS := dev ingest binding broadcast ticketing insights topics simulator local
 
-.PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench clean lock chromium
+.PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench clean lock chromium prometheus
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ logs: $(READY) ## Show logs (SERVICE=binding for one service)
 demo: $(READY) ## Play the story on the running stack and print its report
 	@$(MUSUBI) demo
 
-test: $(READY) chromium ## Run all tests on real servers (T='path -k name' for some of them)
+test: $(READY) chromium prometheus ## Run all tests on real servers (T='path -k name' for some of them)
 	@$(PYTHON) -m pytest --durations=15 $(T)
 
 test-unit: $(READY) ## Run the tests that need no server
@@ -81,3 +81,6 @@ lock: $(READY) ## Write requirements/*.txt from pyproject.toml (UPGRADE=1: newes
 
 chromium:
 	@sh deploy/local/chromium.sh
+
+prometheus:
+	@sh deploy/local/prometheus.sh

@@ -29,7 +29,7 @@ def container_rows(containers: Iterable[Container], facts: dict[str, Any]) -> li
     rows = []
     for container in containers:
         plain = container.service if container.service not in facts["replicas"] else container.name
-        address, problem = asked.pop(plain, ("-", None))
+        address, problem = asked.get(plain, (facts["watching"].get(container.service, "-"), None))
         if problem is None and not container.well:
             problem = container.status or container.state
         rows.append(Row(container.name, container.status or container.state, address, problem))
