@@ -15,7 +15,7 @@ from shared.testing.spine import Spine, read_facts
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
 
-REPLICAS = {"ingest": 2, "binding": 2, "insights": 2, "ticketing": 2}
+REPLICAS = {"ingest": 2, "binding": 2, "broadcast": 2, "insights": 2, "ticketing": 2}
 
 
 @pytest.fixture(scope="session")

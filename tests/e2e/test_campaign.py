@@ -125,7 +125,8 @@ async def test_a_campaign_whose_sender_is_killed_reaches_everyone_once(stack: Sp
         return bool(await received(stack, users))
 
     await eventually(begun, seconds=30, every=0.02)
-    stack.kill("broadcast-1")
+    for process in ("broadcast-1", "broadcast-2"):
+        stack.kill(process)
     progress = await until_finished(stack, campaign)
     assert (progress["accepted"], progress["unknown"]) == (FRIENDS, 0)
     assert await received(stack, users) == Counter(users)
