@@ -19,6 +19,7 @@ from shared.mongo import Database, DuplicateKeyError, is_unavailable
 logger = logging.getLogger(__name__)
 
 COLLECTION = "leases"
+GIVE_BACK_SECONDS = 2.0
 
 
 class Lease:
@@ -30,9 +31,15 @@ class Lease:
         self._seconds = seconds
         self._now = now
         self._owner = ulid()
+        self._taking: asyncio.Task[bool] | None = None
 
     async def take(self) -> bool:
         """Take or prolong the lease; False while another process holds it."""
+        # A cancelled caller does not call the write back: `give_back` must come after it, or the lease outlives it.
+        self._taking = asyncio.create_task(self._take())
+        return await asyncio.shield(self._taking)
+
+    async def _take(self) -> bool:
         now = self._now()
         mine_or_over = {"_id": self._name, "$or": [{"owner": self._owner}, {"until": {"$lt": now}}]}
         hold = {"$set": {"owner": self._owner, "until": now + timedelta(seconds=self._seconds)}}
@@ -47,6 +54,8 @@ class Lease:
 
     async def give_back(self) -> None:
         """End the lease at once, so that another process need not wait for its expiry."""
+        if self._taking is not None:
+            await asyncio.gather(self._taking, return_exceptions=True)
         await self._leases.delete_one({"_id": self._name, "owner": self._owner})
 
 
@@ -86,4 +95,4 @@ async def repeating_leased(
     async with repeating(name, every, leased):
         yield
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(lease.give_back(), 1)
+        await asyncio.wait_for(lease.give_back(), GIVE_BACK_SECONDS)

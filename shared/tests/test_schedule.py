@@ -76,6 +76,16 @@ class TestTwoOwners:
             assert sum(await asyncio.gather(*(lease.take() for lease in leases))) == 1
             clock.pass_by(11)
 
+    async def test_a_taking_that_was_cancelled_does_not_outlive_the_giving_back(self, database: Database) -> None:
+        lease = Lease(database, "relay", 10)
+        for _ in range(20):
+            taking = asyncio.create_task(lease.take())
+            await asyncio.sleep(0)
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+            await lease.give_back()
+        assert await database[COLLECTION].find_one({"_id": "relay"}) is None
+
     async def test_leases_of_different_names_are_different(self, database: Database) -> None:
         clock = Clock()
 
