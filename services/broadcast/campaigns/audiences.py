@@ -70,7 +70,7 @@ class CampaignAudiences:
                 self._people.count(channel, {}, reachable=True),
             )
         except TooSlow:
-            raise Problem("unavailable", "counting the audience takes too long: try again or narrow it") from None
+            raise Problem("too-slow", "counting the audience takes too long: try again or narrow it") from None
         return Estimate(matched, recipients, never_followed, friends)
 
 
