@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from deploy.topics.job import apply_topics
 from shared.audit import Audit
 from shared.consumer import BadRecord, Consumer, ConsumerOptions, Record, WorldDown, claims
 from shared.dlq import DeadLetterDesk
@@ -19,11 +20,14 @@ from shared.mongo import Database
 from shared.producer import Producer
 from shared.producer import Record as Outgoing
 from shared.testing.waiting import eventually
-from shared.topics import COMMERCE_EVENTS, TICKET_EVENTS
+from shared.topics import COMMERCE_EVENTS, Topic
 
 pytestmark = pytest.mark.integration
 
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
+
+SPOILT = Topic("spoilt.events", 3)
+"""Full of bad records: a topic that a service reads would stop that service's breaker in another test."""
 
 
 class Lab:
@@ -228,12 +232,13 @@ async def test_the_breaker_stops_a_consumer_that_finds_everything_bad(lab: Lab) 
     async def handler(_: Sequence[Record]) -> None:
         raise BadRecord("a bad deploy")
 
-    lab.topic = TICKET_EVENTS
+    lab.topic = SPOILT.name
+    await apply_topics(lab.kafka_url, topics=[SPOILT])
     await lab.send(*[(f"k{n}", str(n)) for n in range(60)])
     async with lab.consuming(handler, everything=True, drain_seconds=0.2) as consumer:
         await eventually(lambda: consumer.breaker.open)
         assert "bad records" in (await consumer.ready() or "")
-        assert consumer.metrics.records.labels(TICKET_EVENTS, "dead_letter")._value.get() < 20
+        assert consumer.metrics.records.labels(SPOILT.name, "dead_letter")._value.get() < 20
     async with lab.consuming(lab.note):
         await eventually(lambda: len(lab.seen) >= 60 - 20)
 
