@@ -16,13 +16,14 @@ from deploy.local import probes
 from deploy.local.errors import StackError
 from deploy.local.layout import Layout
 from deploy.local.paths import Home
+from deploy.local.programs import SERVICE_NAMES
 from deploy.local.progress import Progress
 from deploy.local.stack import Stack, stack_facts
 from deploy.local.status import Row, lag_rows, process_rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-NAMES = {"kafka", "mongo", "simulator", "ingest-1", "binding-1", "insights-1"}
+NAMES = {"kafka", "mongo", "simulator", *(f"{name}-1" for name in SERVICE_NAMES)}
 
 
 class Running:
@@ -72,7 +73,8 @@ def test_every_process_is_up_and_well(running: Running) -> None:
     rows = running.rows()
     assert rows.keys() == NAMES
     assert {name: row.problem for name, row in rows.items()} == dict.fromkeys(NAMES)
-    assert "ready: simulator, ingest-1, binding-1, insights-1" in running.said.getvalue()
+    services = ", ".join(f"{name}-1" for name in SERVICE_NAMES)
+    assert f"ready: simulator, {services}" in running.said.getvalue()
 
 
 def test_lag_can_be_told(running: Running) -> None:
