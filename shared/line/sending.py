@@ -42,6 +42,7 @@ class Sending:
         first_attempt_at: datetime | None = None,
         patience: Patience | None = None,
         gate: Gate | None = None,
+        recorded: bool = False,
     ) -> Outcome:
         """Send a prepared call, under its retry key from the first attempt on.
 
@@ -51,6 +52,7 @@ class Sending:
                 outcome is unknown and nothing is sent: LINE has forgotten the key and would deliver twice.
             patience: time limits, else the client's.
             gate: paces attempts or forbids them.
+            recorded: the caller keeps the request id of what was accepted, so that no log line need to.
         """
         if first_attempt_at is not None and self._now() - first_attempt_at >= RETRY_KEY_LIFE:
             return Unknown("retry_key_expired", may_have_been_accepted=True)
@@ -61,6 +63,7 @@ class Sending:
             prepared.channel,
             prepared.body,
             retry_key=prepared.retry_key,
+            recorded=recorded,
         )
         doubted = first_attempt_at is not None
         return await self._transport.perform(call, send_outcome, patience=patience, gate=gate, doubted=doubted)

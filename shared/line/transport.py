@@ -61,6 +61,8 @@ class Call:
     content_type: str = JSON
     retry_key: str | None = None
     repeatable: bool = True
+    recorded: bool = False
+    """Its caller writes down what became of it: accepted, it is logged for debugging only."""
 
 
 class Transport:
@@ -208,7 +210,9 @@ class Transport:
         self._metrics.seconds.labels(call.api).observe(seconds)
         if attempts > 1:
             self._metrics.retries.labels(call.api).inc(attempts - 1)
-        level = logging.WARNING if outcome in ("unknown", "unauthorised") else logging.INFO
+        level = _level(call, outcome)
+        if not logger.isEnabledFor(level):
+            return
         fields = {
             "api": call.api,
             "channel": call.channel,
@@ -218,6 +222,12 @@ class Transport:
             "seconds": round(seconds, 4),
         }
         logger.log(level, "called LINE", extra=fields)
+
+
+def _level(call: Call, outcome: str) -> int:
+    if outcome in ("unknown", "unauthorised"):
+        return logging.WARNING
+    return logging.DEBUG if call.recorded and outcome == "accepted" else logging.INFO
 
 
 async def _wait(seconds: float, ends: float | None) -> bool:
