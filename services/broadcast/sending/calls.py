@@ -36,7 +36,7 @@ class SendingOptions:
     Args:
         per_second: multicasts a second and channel, retries included (LINE: at most 200).
         in_flight: chunks of a channel in hand at once, waiting for LINE's answer elsewhere included. At 190 a second
-            it carries a LINE that takes up to 0.4 s.
+            it carries a LINE that takes up to 0.3 s.
         handful: chunks begun at once at most.
         lease_seconds: how long a channel stands still after its sender has died.
         claim_seconds: after so long a dead sender's chunk is sent again; longer than a call.
@@ -45,8 +45,8 @@ class SendingOptions:
     """
 
     per_second: float = 190.0
-    in_flight: int = 96
-    handful: int = 16
+    in_flight: int = 128
+    handful: int = 32
     lease_seconds: float = 4.0
     claim_seconds: float = 25.0
     patience: Patience = field(default_factory=Patience)
@@ -86,17 +86,16 @@ class Calls:
     """Makes calls within the pace and the lead; how many chunks are in hand or wait to be tried again is bounded."""
 
     def __init__(self, channel: str, tools: Tools, lead: Lead, pace: Pace) -> None:
-        self._channel = channel
         self._tools = tools
         self._lead = lead
         self._pace = pace
+        self._in_flight = tools.metrics.in_flight.labels(channel)
+        self._progress = tools.metrics.progress.labels(channel)
         self._rejections = Rejections(tools.options.most_rejected, tools.options.among)
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._tried: dict[str, str] = {}
         self._stopped = False
         self._halted = False
-        self.freed = asyncio.Event()
-        """Set whenever a chunk leaves this process's hands."""
         self.campaigns: Sequence[str] = ()
         """The channel's running campaigns, as last seen."""
 
@@ -133,11 +132,10 @@ class Calls:
 
     def _leave(self, chunk_id: str) -> None:
         self._running.pop(chunk_id, None)
-        self.freed.set()
         self._gauge()
 
     def _gauge(self) -> None:
-        self._tools.metrics.in_flight.labels(self._channel).set(len(self._running))
+        self._in_flight.set(len(self._running))
 
     async def stop(self) -> None:
         """Begin no attempt any more, and wait for those under way."""
@@ -189,6 +187,7 @@ class Calls:
             first_attempt_at=attempt.first_attempt_at if job.again else None,
             patience=self._tools.options.patience,
             gate=gate,
+            recorded=True,
         )
         return verdict(outcome, attempts=attempt.attempts, revision=chunk.revision)
 
@@ -230,7 +229,7 @@ class Calls:
         else:
             facts = failed_facts(chunk, at, recipients=recipients, end=ended.state)
         await self._tools.ends.settle(End(chunk, ended.state, at, facts, ended.request_id, ended.problem))
-        self._tools.metrics.progress.labels(self._channel).set(at.timestamp())
+        self._progress.set(at.timestamp())
         if self._rejections.note(chunk.campaign, rejected=ended.state == "rejected"):
             await self.pause([chunk.campaign], "errors")
 

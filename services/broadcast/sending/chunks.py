@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.broadcast.sending.documents import CHUNKS, PEOPLE, read_chunk, read_people, skips_document
+from services.broadcast.sending.documents import CHUNKS, PEOPLE, people_document, read_chunk, read_people
 from services.broadcast.sending.model import (
     SKIP_REASONS,
     UNENDED,
@@ -38,7 +38,7 @@ class Chunks:
         if not chunk.recipients and not chunk.skipped:
             raise ValueError("a chunk covers at least one contact")
         people_id = f"{chunk.id}.{ulid()}"
-        people = {"recipients": list(chunk.recipients), "skipped": skips_document(chunk.skipped)}
+        people = people_document(chunk.recipients, chunk.skipped)
         await self._people.insert_one({"_id": people_id, "campaign": chunk.campaign, **people})
         try:
             await self.collection.insert_one(_new(chunk, people_id))

@@ -14,7 +14,7 @@ from shared.producer import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
 
-LINGER_SECONDS = 0.02
+LINGER_SECONDS = 0.1
 """So long an answer waits for others. What a crash loses of it is asked of LINE again, which answers 409."""
 RETRY_SECONDS = 0.25
 MOST_UNTOLD = 1000
@@ -24,9 +24,10 @@ MOST_UNTOLD = 1000
 class Ends:
     """Ends chunks in batches. `settle` returns once it is in the store, however long the store is away."""
 
-    def __init__(self, queue: ChunkQueue, outbox: Outbox) -> None:
+    def __init__(self, queue: ChunkQueue, outbox: Outbox, linger: float = LINGER_SECONDS) -> None:
         self._queue = queue
         self._outbox = outbox
+        self._linger = linger
         self._waiting: list[tuple[End, asyncio.Future[None]]] = []
         self._untold: dict[str, list[Document]] = {}
         self._written = asyncio.Event()
@@ -53,7 +54,7 @@ class Ends:
     async def _write(self) -> None:
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(LINGER_SECONDS)
+            await asyncio.sleep(self._linger)
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
             if await self._until_written([end for end, _ in batch]):

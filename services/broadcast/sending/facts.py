@@ -26,8 +26,9 @@ def accepted_facts(
         dropped: skipped since the audience was frozen, by reason.
         messages: how many message objects each of them got.
     """
+    about = _id(chunk, "accepted")
     told = ChunkAccepted(
-        id=_fact_id(chunk, "accepted"),
+        id=f"chk_{about}",
         channel=chunk.channel,
         occurred_at=at,
         campaign=chunk.campaign,
@@ -39,7 +40,7 @@ def accepted_facts(
     items = [publication(topics.CAMPAIGN_EVENTS, chunk.campaign, told, told.id)]
     if recipients:
         sent = MessageSent(
-            id=f"snt_{stable_uuid('sent', chunk.id).hex}",
+            id=f"snt_{about}",
             channel=chunk.channel,
             occurred_at=at,
             api="multicast",
@@ -57,7 +58,7 @@ def accepted_facts(
 def failed_facts(chunk: Chunk, at: datetime, *, recipients: int, end: Literal["rejected", "unknown"]) -> list[Document]:
     """Return what is published of a chunk that ended without LINE's acceptance."""
     told = ChunkFailed(
-        id=_fact_id(chunk, "failed"),
+        id=f"chk_{_id(chunk, 'failed')}",
         channel=chunk.channel,
         occurred_at=at,
         campaign=chunk.campaign,
@@ -69,5 +70,5 @@ def failed_facts(chunk: Chunk, at: datetime, *, recipients: int, end: Literal["r
     return [publication(topics.CAMPAIGN_EVENTS, chunk.campaign, told, told.id)]
 
 
-def _fact_id(chunk: Chunk, what: str) -> str:
-    return f"chk_{stable_uuid('chunk', chunk.id, what).hex}"
+def _id(chunk: Chunk, what: str) -> str:
+    return stable_uuid("chunk", chunk.id, what).hex

@@ -13,8 +13,9 @@ from shared.line.prepared import prepare_multicast, retry_key
 def fix(chunk: Chunk, people: People, unreachable: Mapping[str, SkipReason], content: Content) -> Fixed:
     """Fix what a pending chunk sends; nothing at all (`recipients` 0, no body) where nobody is left."""
     recipients = left(people, chunk.dropped)
-    dropped = [Skip(contact, unreachable[contact]) for contact in recipients if contact in unreachable]
-    if dropped:
+    dropped: list[Skip] = []
+    if unreachable:
+        dropped = [Skip(contact, unreachable[contact]) for contact in recipients if contact in unreachable]
         recipients = [contact for contact in recipients if contact not in unreachable]
     sent_id = chunk.id if not chunk.revision else f"{chunk.id}.{chunk.revision}"
     if not recipients:

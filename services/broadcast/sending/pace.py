@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from shared.clock import monotonic
 
+GRAIN_SECONDS = 0.025
+"""Who waits, waits for so long at least, and those behind follow at once: a process that wakes for five calls instead
+of for each spends half the time on them."""
 CATCH_UP_SECONDS = 0.05
 """For so long a late caller may make good: all the burst there is, ten calls at LINE's limit."""
 RECOVERY = 0.05
@@ -49,7 +52,7 @@ class Pace:
         try:
             async with self._lock:
                 while (wait := self._next - self._clock()) > 0:
-                    await self._sleep(wait)
+                    await self._sleep(max(wait, GRAIN_SECONDS))
                 self._next = max(self._next, self._clock() - CATCH_UP_SECONDS) + 1 / self.rate
         finally:
             self.waiting -= 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from services.broadcast.sending.calls import Calls, Job, Tools
 from services.broadcast.sending.chunks import Chunks
@@ -86,23 +86,27 @@ class ChannelSender:
             elif monotonic() - worked > LINGER_SECONDS:
                 return
             if not busy:
-                await self._pause(IDLE_SECONDS)
+                await self._rest()
 
     @property
     def _handful(self) -> int:
-        """As many as leave within a tenth of a second: a slow channel claims little ahead."""
-        return max(1, min(self._tools.options.handful, int(self._pace.rate / 10)))
+        """As many as leave within a sixth of a second: a slow channel claims little ahead."""
+        return max(1, min(self._tools.options.handful, int(self._pace.rate / 6)))
 
     def _has_room(self) -> bool:
         if self._calls.idle:
             return True
         return self._calls.room >= self._handful and self._pace.waiting < self._handful
 
+    async def _rest(self) -> None:
+        """Wait for something to do; not longer than until a chunk in hand has ended."""
+        ends, room = monotonic() + IDLE_SECONDS, self._calls.room
+        while monotonic() < ends and self._calls.room == room:
+            await self._pause(GLANCE_SECONDS)
+
     async def _pause(self, seconds: float) -> None:
         self._tools.metrics.pace.labels(self._channel).set(self._pace.rate)
-        self._calls.freed.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._calls.freed.wait(), seconds)
+        await asyncio.sleep(seconds)
 
     async def _orders(self) -> list[Order]:
         orders = [order for order in await self._tools.orders.running() if order.channel == self._channel]
@@ -141,7 +145,7 @@ class ChannelSender:
     async def _begin(self, chunks: Sequence[Chunk]) -> None:
         """Fix what chunks send, claim them and call LINE for those that are ours."""
         people = await self._tools.queue.people(chunks)
-        contacts = [contact for some in people.values() for contact in some.recipients]
+        contacts = list(chain.from_iterable(some.recipients for some in people.values()))
         unreachable = await self._reach.unreachable(contacts) if contacts else {}
         fixes = await self._fix(chunks, people, unreachable)
         await asyncio.gather(*(self._end_empty(fixed) for fixed in fixes if not fixed.recipients))

@@ -40,8 +40,8 @@ OPTIONS = SendingOptions(
     per_second=10,
     in_flight=4,
     handful=2,
-    lease_seconds=0.8,
-    claim_seconds=1.2,
+    lease_seconds=0.5,
+    claim_seconds=0.9,
     patience=Patience(attempts=1, within=0.5, attempt=0.5, connect=0.5),
 )
 

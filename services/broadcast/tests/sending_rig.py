@@ -297,7 +297,7 @@ class Rig:
                 queue,
                 StoredOrders(database),
                 cast(Any, Mortal(line.sending, life, ["send"])),
-                Ends(queue, outbox),
+                Ends(queue, outbox, linger=0.005),
                 SendingMetrics(registry),
                 replace(OPTIONS, **options),
                 self.clock,

@@ -14,7 +14,7 @@ import pytest
 
 from services.broadcast.campaigns.model import Campaign
 from services.broadcast.campaigns.planned import start_due
-from services.broadcast.sending.documents import CHUNKS, PEOPLE
+from services.broadcast.sending.documents import CHUNKS, PEOPLE, read_people
 from services.broadcast.sending.model import NewChunk
 from services.broadcast.tests.campaign_rig import Rig, always, contact, rig_on
 from services.broadcast.tests.sending_rig import Death, Life, MortalDatabase
@@ -42,7 +42,7 @@ async def chunks_of(rig: Rig, campaign: str) -> list[dict[str, Any]]:
         people = await rig.database[PEOPLE].find_one({"_id": chunk["people"]})
         assert people is not None
         about = {name: chunk[name] for name in ("n", "first", "last", "frozen", "skips", "state")}
-        found.append(about | {"recipients": people["recipients"], "skipped": people["skipped"]})
+        found.append(about | {"recipients": list(read_people(people).recipients), "skipped": people["skipped"]})
     return found
 
 

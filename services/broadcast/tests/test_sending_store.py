@@ -73,6 +73,14 @@ async def test_a_chunk_is_added_once_and_stands_as_it_was(ledger: Ledger) -> Non
     assert await ledger.database[PEOPLE].count_documents({}) == 1
 
 
+async def test_people_kept_as_an_array_are_read_too(ledger: Ledger) -> None:
+    await ledger.frozen(1)
+    chunk = await ledger.get(0)
+    stored = {"recipients": contacts(1, 9), "skipped": []}
+    await ledger.database[PEOPLE].update_one({"_id": chunk.people}, {"$set": stored})
+    assert (await ledger.chunks.people(chunk)).recipients == tuple(contacts(1, 9))
+
+
 async def test_the_next_chunk_begins_above_the_last_one(ledger: Ledger) -> None:
     assert await ledger.chunks.last_of("cmp_1") is None
     await ledger.frozen(3)
