@@ -30,10 +30,11 @@ def free_port() -> int:
 class ServiceProcess:
     """`python -m services.NAME` with its addresses."""
 
-    def __init__(self, module: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, module: str, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
         port, ops_port = free_port(), free_port()
         self.url, self.ops_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops_port}"
-        self._module, self._log = module, log
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._log = log
         self._environment = {
             "PATH": os.environ["PATH"],
             "PORT": str(port),
@@ -54,11 +55,16 @@ class ServiceProcess:
         """What it has said so far."""
         return self._log.read_text(encoding="utf-8")
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was started and is gone."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start it; does not wait for it to be ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", self._module],
+                self._command,
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,5 @@
-"""`python -m tests.faults`: every scenario on a stack of its own, then the named tests; prints the table."""
+"""Faults on real processes and servers: `python -m tests.faults` plays every scenario on a stack of its own, runs the
+tests that the catalogue names, and prints what was lost and what came twice. Status 1 where that is not 0."""
 
 from __future__ import annotations
 
@@ -18,64 +19,83 @@ from deploy.local.progress import Progress
 from deploy.local.stack import Stack
 from shared.testing.spine import Spine, read_facts
 from shared.testing.stack import REPLICAS
-from tests.faults import deaths, repeats, servers
+from tests.faults import crash_points, deaths, repeats, servers
+from tests.faults.catalogue import CASES, TESTS
+from tests.faults.named import FAILED, MISSING, run_named
 from tests.faults.observer import observing
 from tests.faults.runner import Scenario, run
+from tests.faults.soak import soak
 from tests.faults.stage import prepare
-from tests.faults.table import Row, as_text, write
+from tests.faults.table import Named, Row, as_text, in_a_line, named_as_text, write
 
-SCENARIOS: tuple[Scenario, ...] = (*deaths.SCENARIOS, *servers.SCENARIOS, *repeats.SCENARIOS)
+SCENARIOS: tuple[Scenario, ...] = (
+    *deaths.SCENARIOS,
+    *servers.SCENARIOS,
+    *repeats.SCENARIOS,
+    *crash_points.SCENARIOS,
+)
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--seed", type=int, help="repeat the run of this seed")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="only these scenarios")
-    parser.add_argument("--table", type=Path, nargs="*", default=[], help="write the table here too (.json or .md)")
-    parser.add_argument("--list", action="store_true", help="name the scenarios and end")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"only these of: {', '.join(names)}")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="anything at random for so long, nothing else")
+    parser.add_argument("--table", type=Path, nargs="+", default=[], help="write the tables here too (.json or .md)")
     return parser.parse_args(given)
 
 
-async def play(stack: Stack, scenarios: Sequence[Scenario], seed: int) -> list[Row]:
-    """Play scenarios one after the other on a stack that is up."""
+def play_on_a_stack(scenarios: Sequence[Scenario], seed: int) -> list[Row]:
+    """Play scenarios on a stack of their own; its logs are kept where something went wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="musubi-faults-"))
+    stack = Stack(Home(folder), Progress(), anywhere=True)
+    rows: list[Row] = []
+    try:
+        stack.up(REPLICAS)
+        rows = asyncio.run(_play(stack, scenarios, seed))
+    finally:
+        stack.down()
+        if rows and all(row.good for row in rows):
+            shutil.rmtree(folder)
+        else:
+            print(f"the logs are kept in {folder}")
+    return rows
+
+
+async def _play(stack: Stack, scenarios: Sequence[Scenario], seed: int) -> list[Row]:
     rows = []
     async with httpx.AsyncClient(timeout=30) as http:
         spine = Spine(stack, read_facts(stack.home.stack_file), http)
         async with observing(spine) as observer:
             await prepare(spine)
             for scenario in scenarios:
-                row = await run(scenario, spine, observer, seed)
-                rows.append(row)
-                print(as_text([row]), f"({row.seconds:.0f} s)", flush=True)
+                rows.append(await run(scenario, spine, observer, seed, _say))
+                _say(in_a_line(rows[-1]))
     return rows
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def main(given: Sequence[str]) -> int:
     """Run; 0 where nothing was lost, nothing came twice and nothing failed."""
     asked = arguments(given)
-    if asked.list:
-        print("\n".join(f"{scenario.name:20} {scenario.fault}" for scenario in SCENARIOS))
-        return 0
     seed = asked.seed if asked.seed is not None else random.randrange(10**6)
-    scenarios = [scenario for scenario in SCENARIOS if not asked.only or scenario.name in asked.only]
-    print(f"seed {seed}", flush=True)
-    folder = Path(tempfile.mkdtemp(prefix="musubi-faults-"))
-    stack = Stack(Home(folder), Progress(), anywhere=True)
-    rows: list[Row] = []
-    try:
-        stack.up(REPLICAS)
-        rows = asyncio.run(play(stack, scenarios, seed))
-    finally:
-        stack.down()
-    print(f"\nseed {seed}\n{as_text(rows)}")
+    scenarios = [soak(asked.soak)] if asked.soak else [s for s in SCENARIOS if not asked.only or s.name in asked.only]
+    _say(f"seed {seed}")
+    rows = play_on_a_stack(scenarios, seed)
+    named: list[Named] = [] if asked.only or asked.soak else run_named(TESTS)
+    _say(f"\nseed {seed}\n\n{as_text(rows)}")
+    if named:
+        _say(f"\n{named_as_text(named)}\n")
+        for case in (case for case in CASES if case.missing):
+            _say(f"case {case.number} does not apply yet in one part: {case.missing}")
     for path in asked.table:
-        write(path, rows, seed)
-    good = all(row.good for row in rows)
-    if good:
-        shutil.rmtree(folder)
-    else:
-        print(f"the logs are kept in {folder}")
+        write(path, rows, named, seed)
+    good = all(row.good for row in rows) and not any(test.outcome in {FAILED, MISSING} for test in named)
     return 0 if good else 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 
 import aiokafka.errors
 import httpx
@@ -25,8 +26,12 @@ class NeverQuiet(AssertionError):
     """Something still moves after the time it was given; the text says what."""
 
 
-async def until_quiet(spine: Spine, observer: Observer, seconds: float = QUIET_SECONDS) -> float:
+async def until_quiet(
+    spine: Spine, observer: Observer, seconds: float = QUIET_SECONDS, resting: Collection[str] = ()
+) -> float:
     """Return at which moment (`time.monotonic`) all was found at rest, twice in a row.
+
+    The processes of `resting` services need not be ready.
 
     Raises:
         NeverQuiet: it was not in time.
@@ -35,7 +40,7 @@ async def until_quiet(spine: Spine, observer: Observer, seconds: float = QUIET_S
     seen: tuple[int, ...] | None = None
     since = 0.0
     while True:
-        reason, look = await _look(spine, observer)
+        reason, look = await _look(spine, observer, resting)
         if reason is None and look == seen:
             return since
         seen, since = (look, time.monotonic()) if reason is None else (None, 0.0)
@@ -44,17 +49,17 @@ async def until_quiet(spine: Spine, observer: Observer, seconds: float = QUIET_S
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _look(spine: Spine, observer: Observer) -> tuple[str | None, tuple[int, ...]]:
+async def _look(spine: Spine, observer: Observer, resting: Collection[str]) -> tuple[str | None, tuple[int, ...]]:
     """Return what still moves, and what would differ if anything did between two looks."""
     try:
-        return await _ask(spine, observer)
+        return await _ask(spine, observer, resting)
     except _AWAY as error:
         return f"{error.__class__.__name__} while asking", ()
 
 
-async def _ask(spine: Spine, observer: Observer) -> tuple[str | None, tuple[int, ...]]:
+async def _ask(spine: Spine, observer: Observer, resting: Collection[str]) -> tuple[str | None, tuple[int, ...]]:
     for service, replicas in spine.facts["replicas"].items():
-        for replica in range(len(replicas)):
+        for replica in range(0 if service in resting else len(replicas)):
             if not await spine.is_ready(service, replica):
                 return f"{service}-{replica + 1} is not ready", ()
     if pending := (await spine.ask("/deliveries"))["pending"]:

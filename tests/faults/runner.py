@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.testing.spine import Spine
+from tests.faults.catalogue import cases_shown_by
 from tests.faults.observer import Beginning, Observer
 from tests.faults.oracle import judge
 from tests.faults.quiet import until_quiet
@@ -18,19 +19,24 @@ Play = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fault under traffic. `cases` are the numbers of the catalogue that it shows."""
+    """A fault under traffic. What it shows is in the catalogue, by its name."""
 
     name: str
     fault: str
-    cases: tuple[int, ...]
     play: Play
 
 
-async def run(scenario: Scenario, spine: Spine, observer: Observer, seed: int) -> Row:
+def _nobody(_: str) -> None:
+    """Nobody watches."""
+
+
+async def run(
+    scenario: Scenario, spine: Spine, observer: Observer, seed: int, tell: Callable[[str], None] = _nobody
+) -> Row:
     """Play a scenario from quiet to quiet and compare; what goes wrong on the way is the row's failure."""
     began = time.monotonic()
-    stage = Stage(spine, observer, scenario.name, seed)
-    row = Row(scenario.fault, scenario.cases)
+    stage = Stage(spine, observer, scenario.name, seed, tell)
+    row = Row(scenario.fault, cases_shown_by(scenario.name))
     try:
         await until_quiet(spine, observer)
         since = await observer.beginning()

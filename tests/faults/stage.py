@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,9 +37,13 @@ class Stage:
     observer: Observer
     name: str
     seed: int
+    tell: Callable[[str], None] = lambda _: None
+    """Told what happens on the way, for who watches."""
     ledger: Ledger = field(default_factory=Ledger)
     injected: int = 0
     expected_letters: int = 0
+    resting: set[str] = field(default_factory=set)
+    """Services whose usual processes are not there: nobody waits for them to be ready."""
     over_at: float = 0.0
     """When the last fault was over (`time.monotonic`)."""
 
@@ -75,8 +79,8 @@ class Stage:
             self.note()
 
     @contextlib.asynccontextmanager
-    async def stopped(self, *processes: str) -> AsyncIterator[float]:
-        """SIGTERM and not there for the length of the block; gives how many seconds the ending took."""
+    async def away(self, *processes: str) -> AsyncIterator[float]:
+        """Stop (SIGTERM) for the length of the block; gives how many seconds the ending took."""
         supervisor = self.spine.stack.supervisor
         began = time.monotonic()
         await asyncio.to_thread(supervisor.stop, list(processes))
@@ -84,6 +88,14 @@ class Stage:
             yield time.monotonic() - began
         finally:
             await asyncio.to_thread(supervisor.start, list(processes))
+
+    @contextlib.asynccontextmanager
+    async def stopped(self, *processes: str) -> AsyncIterator[float]:
+        """As `away`, as a fault that is counted."""
+        try:
+            async with self.away(*processes) as seconds:
+                yield seconds
+        finally:
             self.note()
 
     @contextlib.asynccontextmanager
@@ -113,9 +125,9 @@ class Stage:
             self.note()
 
     @contextlib.asynccontextmanager
-    async def another(self, service: str, module: str | None = None, **settings: str) -> AsyncIterator[ServiceProcess]:
+    async def another(self, service: str, **settings: str) -> AsyncIterator[ServiceProcess]:
         """One more process of a service, with other settings where given, ready; gone (kill -9) with the block."""
-        process = self.prepare(service, module, **settings)
+        process = self.process(service, **settings)
         process.start()
         try:
             await process.ready(BACK_SECONDS)
@@ -123,8 +135,8 @@ class Stage:
         finally:
             process.end()
 
-    def prepare(self, service: str, module: str | None = None, **settings: str) -> ServiceProcess:
-        """Return one more process of a service, not started."""
+    def process(self, service: str, launcher: str | None = None, **settings: str) -> ServiceProcess:
+        """Return one more process of a service, not started; run by a launcher module where one is given."""
         facts = self.spine.facts
         line = facts["line"]
         environment = {
@@ -143,8 +155,10 @@ class Stage:
             **({"MONGO_DATABASE": facts["databases"][service]} if service in facts["databases"] else {}),
             **settings,
         }
-        log = self.spine.stack.home.log(f"{service}-{self.name}-{self.injected}")
-        return ServiceProcess(module or f"services.{service}", environment, log)
+        log = self.spine.stack.home.log(f"{service}-{self.name}")
+        module = f"services.{service}"
+        command = (module,) if launcher is None else (launcher, module)
+        return ServiceProcess(command[0], environment, log, *command[1:])
 
     async def until_ready(self) -> None:
         """Wait until every process says that it is ready."""

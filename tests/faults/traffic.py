@@ -134,6 +134,8 @@ class Traffic:
         self.ledger = ledger
         self.delivered: list[tuple[str, bytes]] = []
         """Every body as it was first delivered: account and bytes."""
+        self.first_to: str | None = None
+        """Where first deliveries go instead of to the processes of ingest in turn."""
         self._spine = spine
         self._name = name
         self._runs = 0
@@ -212,15 +214,16 @@ class Traffic:
 
     async def _attempt(self, session: aiohttp.ClientSession, body: Body, raw: bytes, turn: int) -> int | None:
         async with self._slots:
-            status, seconds = await self._post(session, body.channel, raw, turn)
+            base = None if body.sent[0].answers else self.first_to
+            status, seconds = await self._post(session, body.channel, raw, turn, base)
         self.ledger.answered(body.sent, status, seconds)
         return status
 
     async def _post(
-        self, session: aiohttp.ClientSession, channel: str, raw: bytes, turn: int
+        self, session: aiohttp.ClientSession, channel: str, raw: bytes, turn: int, base: str | None = None
     ) -> tuple[int | None, float]:
         replicas = len(self._spine.facts["replicas"]["ingest"])
-        url = f"{self._spine.api('ingest', turn % replicas)}/webhook/{channel}"
+        url = f"{base or self._spine.api('ingest', turn % replicas)}/webhook/{channel}"
         headers = signed_headers(raw, self._accounts[channel]["channel_secret"])
         started = time.monotonic()
         try:
