@@ -16,7 +16,7 @@ TICKS = (0.25, 0.5, 1, 2, 4, 8, 16)
 
 
 def draw(found: Mapping[str, Entry], day: str) -> str:
-    """Return an SVG with a bar a benchmark: its figure ÷ what is called good (for times the other way round)."""
+    """Return an SVG: a bar a benchmark, its figure ÷ what is called good; good ÷ figure where lower is better."""
     height = TOP + ROW * len(found) + 30
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif"'
@@ -59,7 +59,7 @@ def _row(name: str, entry: Entry, top: int) -> Sequence[str]:
 
 def _to_good(entry: Entry, figure: str) -> float:
     value, good = float(entry[figure]), float(entry["good"])
-    return good / value if entry["unit"] == "ms" else value / good
+    return good / value if entry["lower_is_better"] else value / good
 
 
 def _x(times_good: float) -> float:

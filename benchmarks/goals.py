@@ -11,7 +11,7 @@ from benchmarks.measure import Outcome
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio (higher is better) or a time in milliseconds (lower is better), and what is called good."""
+    """A ratio (higher is better unless `cost`) or a time in milliseconds (lower is better), and what is called good."""
 
     id: str
     title: str
@@ -20,11 +20,13 @@ class Goal:
     good: float
     very_good: float
     unit: str = "×"
+    cost: bool = False
+    """A ratio of costs: lower is better."""
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether it is a time."""
-        return self.unit == "ms"
+        """Whether it is a time or a cost."""
+        return self.cost or self.unit == "ms"
 
     def verdict(self, value: float) -> str:
         """Return `very good`, `good` or `below`."""
@@ -33,8 +35,9 @@ class Goal:
         return "very good" if value >= self.very_good else "good" if value >= self.good else "below"
 
     def written(self, limit: float) -> str:
-        """Return a goal as people write it: `≥ 0.7×`, `≤ 50 ms`."""
-        return f"≤ {limit:g} ms" if self.lower_is_better else f"≥ {limit:g}"
+        """Return a goal as people write it: `≥ 0.7`, `≤ 50 ms`."""
+        unit = " ms" if self.unit == "ms" else ""
+        return f"{'≤' if self.lower_is_better else '≥'} {limit:g}{unit}"
 
 
 @dataclass(frozen=True)

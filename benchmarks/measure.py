@@ -59,12 +59,27 @@ class Outcome:
 
 
 Measure = Callable[[], Sample]
+Compare = Callable[[Sample, Sample], float]
+
+
+def rates(ours: Sample, theirs: Sample) -> float:
+    """Return how many times as much is done in a second."""
+    return ours.rate / theirs.rate
+
+
+def costs(ours: Sample, theirs: Sample) -> float:
+    """Return how many times as much CPU an item takes."""
+    return ours.cpu_us / theirs.cpu_us
 
 
 def side_by_side(
-    rounds: int, subject: tuple[str, Measure], yardstick: tuple[str, Measure], **notes: float | str
+    rounds: int,
+    subject: tuple[str, Measure],
+    yardstick: tuple[str, Measure],
+    compare: Compare = rates,
+    **notes: float | str,
 ) -> Outcome:
-    """Measure both in every round, by turns first, and return the median of the rounds' ratios of their rates.
+    """Measure both in every round, by turns first, and return the median of the rounds' ratios.
 
     Raises:
         CannotRun: one of them did nothing in a round.
@@ -75,14 +90,14 @@ def side_by_side(
         turns = [(subject, ours), (yardstick, theirs)]
         for (name, measure), samples in reversed(turns) if number % 2 else turns:
             samples.append(_worked(name, measure()))
-    ratios = [our.rate / their.rate for our, their in zip(ours, theirs, strict=True)]
+    ratios = [compare(our, their) for our, their in zip(ours, theirs, strict=True)]
     return Outcome(
         median(ratios),
         min(ratios),
         max(ratios),
         Contender.of(subject[0], ours),
         Contender.of(yardstick[0], theirs),
-        [_round(our, their) for our, their in zip(ours, theirs, strict=True)],
+        [_round(ratio, our, their) for ratio, our, their in zip(ratios, ours, theirs, strict=True)],
         notes,
     )
 
@@ -93,9 +108,9 @@ def _worked(name: str, sample: Sample) -> Sample:
     return sample
 
 
-def _round(subject: Sample, yardstick: Sample) -> dict[str, float]:
+def _round(ratio: float, subject: Sample, yardstick: Sample) -> dict[str, float]:
     return {
-        "ratio": subject.rate / yardstick.rate,
+        "ratio": ratio,
         "subject_rate": subject.rate,
         "subject_cpu_us": subject.cpu_us,
         "yardstick_rate": yardstick.rate,

@@ -39,11 +39,17 @@ class Served:
 
 @contextmanager
 def serving(
-    module: str, cores: frozenset[int], folder: Path, environment: Mapping[str, str] | None = None
+    module: str,
+    cores: frozenset[int],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    listens: bool = False,
 ) -> Iterator[Served]:
     """Run `python -m module` on these cores for the length of the block, from when it is ready.
 
-    It takes its port from PORT. One that is given an environment is a service: ready when its OPS_PORT says so.
+    It takes its port from PORT. One that is given an environment is a service: ready when its OPS_PORT says so, unless
+    it is said that it is ready when it listens.
 
     Raises:
         StackError: it does not start; with its last log lines.
@@ -60,7 +66,7 @@ def serving(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    ready = _ready(ops_port) if environment is not None else _listens(port)
+    ready = _listens(port) if listens or environment is None else _ready(ops_port)
     try:
         _wait(module, ready, process, log)
         yield Served(module, port, process.pid)

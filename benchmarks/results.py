@@ -28,6 +28,7 @@ def entry(goal: Goal, outcome: Outcome, bench: Bench, at: datetime) -> Entry:
     return {
         "title": goal.title,
         "unit": goal.unit,
+        "lower_is_better": goal.lower_is_better,
         "value": _rounded(outcome.value),
         "lowest": _rounded(outcome.lowest),
         "highest": _rounded(outcome.highest),

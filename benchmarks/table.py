@@ -33,7 +33,7 @@ def print_table(console: Console, found: Mapping[str, Entry]) -> None:
 def _today(goal: Goal, entry: Entry | None) -> tuple[Text | str, str, str]:
     if entry is None:
         return "–", "–", "–"
-    unit = " ms" if goal.lower_is_better else ""
+    unit = " ms" if goal.unit == "ms" else ""
     figure = f"{entry['value']:.3g}{unit} ({entry['lowest']:.3g}–{entry['highest']:.3g})\n{entry['verdict']}"
     return (
         Text(figure, style=COLOURS[entry["verdict"]]),

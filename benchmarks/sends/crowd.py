@@ -1,0 +1,98 @@
+"""An account with friends and campaigns in broadcast's database, as broadcast itself keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from services.broadcast.app import INDEXES
+from services.broadcast.people.model import Person
+from services.broadcast.people.store import PEOPLE, MongoPeople
+from services.broadcast.sending.chunks import Chunks
+from services.broadcast.sending.model import NewChunk
+from shared.clock import utcnow
+from shared.ids import ulid
+from shared.mongo import Database, connect, ensure_indexes
+from shared.testing.webhooks import account
+
+SLUG = "bench"
+FRIENDS = 100_000
+HELLO = [{"type": "text", "text": "週末咖啡買一送一,出示此訊息即可。\nhttps://example.com/r/abcdef"}]
+_BATCH = 2000
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Where the friends are."""
+
+    mongo_url: str
+    database: str
+    channels_file: str
+    friends: int
+
+
+def friends(count: int) -> list[str]:
+    """Return the LINE ids of so many friends, in their order."""
+    return [f"U{number:032x}" for number in range(count)]
+
+
+@contextmanager
+def crowd(mongo_url: str, folder: Path, count: int = FRIENDS) -> Iterator[Crowd]:
+    """Make a database with so many friends for the length of the block."""
+    channels = folder / "sends-channels.yaml"
+    channels.write_text(yaml.safe_dump([account(SLUG)]), encoding="utf-8")
+    made = Crowd(mongo_url, f"bench_{ulid().lower()}", str(channels), count)
+    asyncio.run(_fill(made))
+    try:
+        yield made
+    finally:
+        asyncio.run(_drop(made))
+
+
+async def _fill(made: Crowd) -> None:
+    client = connect(made.mongo_url)
+    database = client[made.database]
+    await ensure_indexes(database, INDEXES)
+    now = utcnow()
+    people = MongoPeople(database)
+    await people.apply("mbr_sample", 1, [_friend(0, now)])
+    sample = await database[PEOPLE].find_one({})
+    assert sample is not None
+    ids = friends(made.friends)
+    for start in range(1, len(ids), _BATCH):
+        batch = enumerate(ids[start : start + _BATCH], start)
+        await database[PEOPLE].insert_many(
+            [{**sample, "_id": f"{SLUG}:{user}", "member": f"mbr_{number}"} for number, user in batch], ordered=False
+        )
+    client.close()
+
+
+def _friend(number: int, now: datetime) -> Person:
+    contact = f"{SLUG}:{friends(number + 1)[number]}"
+    return Person(contact, SLUG, f"mbr_{number}", 1, now, following=True, followed_at=now)
+
+
+async def _drop(made: Crowd) -> None:
+    client = connect(made.mongo_url)
+    await client.drop_database(made.database)
+    client.close()
+
+
+async def freeze(database: Database, campaign: str, size: int, count: int = FRIENDS) -> int:
+    """Freeze a campaign to all friends in chunks of a size; returns how many chunks."""
+    chunks = Chunks(database)
+    contacts = [f"{SLUG}:{user}" for user in friends(count)]
+    frozen = [contacts[start : start + size] for start in range(0, len(contacts), size)]
+    await _add_all(chunks, [NewChunk(campaign, SLUG, n, some) for n, some in enumerate(frozen)])
+    return len(frozen)
+
+
+async def _add_all(chunks: Chunks, new: Sequence[NewChunk]) -> None:
+    for start in range(0, len(new), 20):
+        await asyncio.gather(*(chunks.add(chunk) for chunk in new[start : start + 20]))
