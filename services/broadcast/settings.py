@@ -15,7 +15,7 @@ class BroadcastSettings(StoreSettings, LineSettings):
     link_key_file: ReadableFile
     erasure_key_file: ReadableFile
     public_url: BaseUrl
-    multicasts_per_second: Annotated[float, Field(gt=0, le=200)] = 190.0
+    multicasts_per_second: Annotated[float, Field(gt=0, le=200)] = 197.0
     """Of an account, retries included (LINE: at most 200)."""
     most_rejected_chunks: Annotated[int, Field(ge=1, le=20)] = 5
     """So many chunks rejected among a campaign's last 20 pause it."""

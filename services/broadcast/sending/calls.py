@@ -35,7 +35,7 @@ class SendingOptions:
 
     Args:
         per_second: multicasts a second and channel, retries included (LINE: at most 200).
-        in_flight: chunks of a channel in hand at once, waiting for LINE's answer elsewhere included. At 190 a second
+        in_flight: chunks of a channel in hand at once, waiting for LINE's answer elsewhere included. At 197 a second
             it carries a LINE that takes up to 0.3 s.
         handful: chunks begun at once at most.
         lease_seconds: how long a channel stands still after its sender has died.
@@ -44,7 +44,7 @@ class SendingOptions:
         most_rejected, among: so many rejected among the latest so many pause a campaign.
     """
 
-    per_second: float = 190.0
+    per_second: float = 197.0
     in_flight: int = 128
     handful: int = 32
     lease_seconds: float = 4.0

@@ -1,8 +1,9 @@
-"""The pace of one channel: a token bucket just under LINE's limit, which starts empty and gives way to refusals."""
+"""The pace of one channel, just under LINE's limit in any second: it starts empty and gives way to refusals."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from shared.clock import monotonic
@@ -10,8 +11,10 @@ from shared.clock import monotonic
 GRAIN_SECONDS = 0.025
 """Who waits, waits for so long at least, and those behind follow at once: a process that wakes for five calls instead
 of for each spends half the time on them."""
-CATCH_UP_SECONDS = 0.05
-"""For so long a late caller may make good: all the burst there is, ten calls at LINE's limit."""
+CATCH_UP_SECONDS = 0.15
+"""For so long a late caller may make good: all the burst there is, thirty calls at LINE's limit."""
+WINDOW_SECONDS = 1.0
+"""In no window of this length more is let through than the pace and one, whatever is made good."""
 RECOVERY = 0.05
 """Share of the full pace that comes back each second after a refusal."""
 STEP_SECONDS = 1.0
@@ -23,7 +26,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class Pace:
-    """Lets callers through one by one, in their order, at most `most` a second.
+    """Lets callers through one by one, in their order, `most` a second and in no second more than one above it.
 
     It starts empty, so that a sender which takes over adds nothing to what the one before let through.
     """
@@ -37,6 +40,7 @@ class Pace:
         self._seen = clock()
         self._next = self._seen + 1 / most
         self._resting = self._seen
+        self._passed: deque[float] = deque(maxlen=int(most) + 1)
         self.waiting = 0
         """How many callers wait now."""
 
@@ -51,11 +55,20 @@ class Pace:
         self.waiting += 1
         try:
             async with self._lock:
-                while (wait := self._next - self._clock()) > 0:
-                    await self._sleep(max(wait, GRAIN_SECONDS))
-                self._next = max(self._next, self._clock() - CATCH_UP_SECONDS) + 1 / self.rate
+                while (wait := self._wait()) > 0:
+                    await self._sleep(wait)
+                now = self._clock()
+                self._next = max(self._next, now - CATCH_UP_SECONDS) + 1 / self.rate
+                self._passed.append(now)
         finally:
             self.waiting -= 1
+
+    def _wait(self) -> float:
+        """Seconds until the next caller's turn; none where its time has come and the last second has room for it."""
+        now = self._clock()
+        early = self._next - now
+        full = self._passed[0] + WINDOW_SECONDS - now if len(self._passed) == self._passed.maxlen else 0.0
+        return max(early, GRAIN_SECONDS, full) if early > 0 else full
 
     def slow_down(self) -> None:
         """LINE refused for the rate: half the pace, after a rest; it comes back by and by."""

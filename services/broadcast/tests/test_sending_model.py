@@ -186,14 +186,14 @@ async def calls(pace: Pace, time: Time, count: int) -> list[float]:
     return at
 
 
-@pytest.mark.parametrize("late", [0.0, 0.001, 0.02])
-async def test_no_window_of_a_second_holds_more_than_the_pace_and_a_small_burst(late: float) -> None:
+@pytest.mark.parametrize("late", [0.0, 0.001, 0.02, 0.1])
+async def test_no_window_of_a_second_holds_more_than_the_pace_and_one(late: float) -> None:
     time = Time(late)
     pace = Pace(100, time, time.sleep)
     at = await calls(pace, time, 500)
     assert at[0] > 100.0
     for start in at:
-        assert sum(start <= each < start + 1 for each in at) <= 100 + 6
+        assert sum(start <= each < start + 1 for each in at) <= 100 + 1
     assert at[-1] - at[0] < 5.2
 
 
@@ -203,7 +203,7 @@ async def test_time_that_nobody_used_is_not_made_good() -> None:
     await calls(pace, time, 1)
     time.now += 60
     at = await calls(pace, time, 100)
-    assert at[-1] - at[0] > 0.9
+    assert at[-1] - at[0] > 0.8
 
 
 async def test_a_refusal_halves_the_pace_once_a_second_and_it_comes_back() -> None:
