@@ -2,7 +2,8 @@
 
 Every call that changes something outside the process is two steps, one before and one after it: writes to the store
 (leases aside), publishing, calling LINE, committing offsets. Steps are counted from SIGUSR1 on and told, a line each,
-in the file that MORTAL_STEPS names; at the one that MORTAL_AT gives, by number or by name, the process is gone.
+in the file that MORTAL_STEPS names: `before members.insert_one #1` is the first of its kind. At the one that MORTAL_AT
+names the process is gone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import runpy
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ class Steps:
     def __init__(self, at: str, told: Path) -> None:
         self._at = at
         self._told = told
-        self._count = 0
+        self._counts: Counter[str] = Counter()
         self._armed = False
 
     def arm(self, *_: object) -> None:
@@ -59,10 +61,10 @@ class Steps:
         """Take a step, perhaps the last."""
         if not self._armed:
             return
-        self._count += 1
-        last = self._at in {str(self._count), name}
-        self._tell(f"died {name}" if last else name)
-        if last:
+        self._counts[name] += 1
+        step = f"{name} #{self._counts[name]}"
+        self._tell(step)
+        if step == self._at:
             os._exit(KILLED)
 
     def _tell(self, line: str) -> None:
@@ -99,7 +101,7 @@ def _line(_: Any, method: str, url: Any, **__: Any) -> str:
     return f"LINE {method} {words[4] if len(words) > 4 else words[-1]}"
 
 
-def _publish(_: Any, records: Any, **__: Any) -> str:
+def _publish(_: Any, records: Any, *__: Any, **___: Any) -> str:
     return "publish " + "+".join(sorted({record.topic for record in records}))
 
 

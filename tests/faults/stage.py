@@ -100,8 +100,8 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def refusing(self, topic: str) -> AsyncIterator[None]:
-        """Kafka refuses every write to one topic, since it asks for more replicas in sync than there are."""
-        config = {**BY_NAME[topic].config, "min.insync.replicas": "2"}
+        """Kafka refuses every write to one topic, since no record is small enough for it."""
+        config = {**BY_NAME[topic].config, "max.message.bytes": "1"}
         admin = AIOKafkaAdminClient(bootstrap_servers=self.spine.facts["kafka"])
         await admin.start()
         try:
