@@ -16,7 +16,7 @@ MUSUBI := $(PYTHON) -m musubi
 READY := $(VENV)/.installed
 GROUPS := dev ingest binding broadcast ticketing insights topics simulator local
 
-.PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench clean lock chromium prometheus
+.PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench faults soak clean lock chromium prometheus
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ asyncapi: $(READY) ## Write docs/asyncapi from the code
 
 bench: $(READY) ## Run the benchmarks
 	@$(PYTHON) -m benchmarks
+
+faults: $(READY) ## Kill, freeze and cut off everything under traffic, and judge (SEED=n, ONLY='name name')
+	@$(PYTHON) -m tests.faults --table .local/faults.md .local/faults.json $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+soak: $(READY) ## Anything at random for a while, then judge (SECONDS=600, SEED=n)
+	@$(PYTHON) -m tests.faults --soak $(or $(SECONDS),600) --table .local/soak.md .local/soak.json $(if $(SEED),--seed $(SEED))
 
 clean: $(READY) ## Stop everything and wipe data, logs and development keys
 	@$(MUSUBI) clean
