@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer
@@ -97,8 +98,8 @@ def _write(method: str) -> Naming:
 
 
 def _line(_: Any, method: str, url: Any, **__: Any) -> str:
-    words = str(url).partition("://")[2].split("/")
-    return f"LINE {method} {words[4] if len(words) > 4 else words[-1]}"
+    parts = urlsplit(str(url)).path.split("/")[3:]
+    return f"LINE {method} {parts[1] if parts[0] == 'message' else parts[0]}"
 
 
 def _publish(_: Any, records: Any, *__: Any, **___: Any) -> str:

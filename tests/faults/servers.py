@@ -21,7 +21,7 @@ SLACK_SECONDS = 0.4
 END_SECONDS = 40.0
 
 
-def _refused_in_time(stage: Stage) -> None:
+def refused_in_time(stage: Stage) -> None:
     """Every refusal came before LINE would have given up on the answer; there was one."""
     slowest = stage.ledger.slowest.get(503)
     if slowest is None:
@@ -35,14 +35,14 @@ async def broker_stalled(stage: Stage) -> None:
     async with stage.traffic.under_way(Shape(events=300, per_second=50, given_up=0.2)):
         with stage.frozen("kafka"):
             await asyncio.sleep(6)
-    _refused_in_time(stage)
+    refused_in_time(stage)
 
 
 async def broker_restarted(stage: Stage) -> None:
     """The broker is stopped and started while bodies of five events come in."""
     async with stage.traffic.under_way(Shape(events=600, per_second=60, each=5)), stage.stopped("kafka"):
         await asyncio.sleep(2)
-    _refused_in_time(stage)
+    refused_in_time(stage)
 
 
 async def broker_killed(stage: Stage) -> None:
@@ -57,7 +57,7 @@ async def disk_full(stage: Stage) -> None:
     """Kafka refuses every write to line.events alone, as with a full disk or a quota; then it takes them again."""
     async with stage.traffic.under_way(Shape(events=200, per_second=50)), stage.refusing(LINE_EVENTS):
         await asyncio.sleep(4)
-    _refused_in_time(stage)
+    refused_in_time(stage)
 
 
 async def dead_letters_refused(stage: Stage) -> None:
