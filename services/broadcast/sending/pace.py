@@ -11,8 +11,8 @@ from shared.clock import monotonic
 GRAIN_SECONDS = 0.025
 """Who waits, waits for so long at least, and those behind follow at once: a process that wakes for five calls instead
 of for each spends half the time on them."""
-CATCH_UP_SECONDS = 0.15
-"""For so long a late caller may make good: all the burst there is, thirty calls at LINE's limit."""
+CATCH_UP_SECONDS = 0.075
+"""For so long a late caller may make good: all the burst there is, fifteen calls at LINE's limit."""
 WINDOW_SECONDS = 1.0
 """In no window of this length more is let through than the pace and one, whatever is made good."""
 RECOVERY = 0.05
