@@ -35,6 +35,8 @@ def _today(goal: Goal, entry: Entry | None) -> tuple[Text | str, str, str]:
         return "–", "–", "–"
     unit = " ms" if goal.unit == "ms" else ""
     figure = f"{entry['value']:.3g}{unit} ({entry['lowest']:.3g}–{entry['highest']:.3g})\n{entry['verdict']}"
+    if remark := entry["notes"].get("remark"):
+        figure += f"\n{remark}"
     return (
         Text(figure, style=COLOURS[entry["verdict"]]),
         _both(entry, "per_second", ",.0f"),

@@ -56,9 +56,7 @@ def sends_compared(
 
 
 def _round(bench: Bench, friends: Crowd, url: str, campaigns: int) -> Round:
-    return Round(
-        bench.mongo_url, bench.kafka_url, url, friends.database, friends.channels_file, friends.friends, campaigns
-    )
+    return Round(friends.place(bench.kafka_url, url), friends.friends, campaigns)
 
 
 def _ours(bench: Bench, told: Round) -> Sample:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.sends.place import SLUG, Place
 from services.broadcast.app import INDEXES
 from services.broadcast.people.model import Person
 from services.broadcast.people.store import PEOPLE, MongoPeople
@@ -21,9 +22,7 @@ from shared.ids import ulid
 from shared.mongo import Database, connect, ensure_indexes
 from shared.testing.webhooks import account
 
-SLUG = "bench"
 FRIENDS = 100_000
-HELLO = [{"type": "text", "text": "週末咖啡買一送一,出示此訊息即可。\nhttps://example.com/r/abcdef"}]
 _BATCH = 2000
 
 
@@ -35,6 +34,10 @@ class Crowd:
     database: str
     channels_file: str
     friends: int
+
+    def place(self, kafka_url: str, line_url: str) -> Place:
+        """Return where a sender to them works."""
+        return Place(self.mongo_url, kafka_url, line_url, self.database, self.channels_file)
 
 
 def friends(count: int) -> list[str]:

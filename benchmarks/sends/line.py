@@ -1,7 +1,8 @@
 """LINE's multicast as a stand-in that costs little: it answers after LATENCY_MS, knows retry keys, refuses above RATE.
 
-`GET /tally` says what it has seen since the last `POST /reset`: accepted, duplicates, refused, people, and the seconds
-from the first accepted request to the last. A request under RATE's token bucket of BURST is answered 429.
+`GET /tally` says what it has seen since the last `POST /reset`: accepted, duplicates, refused, people, the seconds from
+the first accepted request to the last, and the longest without one. A request above a token bucket of RATE a second
+that holds BURST is answered 429.
 """
 
 from __future__ import annotations

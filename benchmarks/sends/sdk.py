@@ -12,7 +12,8 @@ from typing import Any
 import uvloop
 from linebot.v3.messaging import AsyncApiClient, AsyncMessagingApi, Configuration, MulticastRequest, TextMessage
 
-from benchmarks.sends.crowd import HELLO, friends
+from benchmarks.sends.crowd import friends
+from benchmarks.sends.place import HELLO
 from shared.line.prepared import MOST_RECIPIENTS
 
 
