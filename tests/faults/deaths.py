@@ -29,11 +29,11 @@ async def _kill_each(stage: Stage, services: Sequence[str], shape: Shape, pause:
             await asyncio.sleep(stage.chance.uniform(0, pause))
 
 
-async def one_of_each_killed(stage: Stage) -> None:
+async def one_of_each_killed(stage: Stage, events: int = 250) -> None:
     """One process of every service dies, one after the other, within two seconds."""
     services = ["ingest", "binding", "ticketing", "insights", "broadcast"]
     stage.chance.shuffle(services)
-    await _kill_each(stage, services, Shape(events=250, per_second=60), 0.5)
+    await _kill_each(stage, services, Shape(events=events, per_second=60), 0.5)
 
 
 async def killed_again_and_again(stage: Stage) -> None:

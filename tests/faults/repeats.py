@@ -9,9 +9,9 @@ from tests.faults.stage import Stage
 from tests.faults.traffic import COFFEE, Shape
 
 
-async def parallel_copies(stage: Stage) -> None:
+async def parallel_copies(stage: Stage, events: int = 300) -> None:
     """Every body twice at the same moment, to two processes of ingest."""
-    await stage.traffic.run(Shape(events=300, repeated=1.0))
+    await stage.traffic.run(Shape(events=events, repeated=1.0))
     stage.note()
 
 
@@ -49,9 +49,9 @@ async def line_hangs_up(stage: Stage) -> None:
         await asyncio.sleep(2)
 
 
-async def line_and_deaths(stage: Stage) -> None:
+async def line_and_deaths(stage: Stage, events: int = 200) -> None:
     """LINE hangs up on replies while the processes that send them die."""
-    traffic = stage.traffic.under_way(Shape(events=200, per_second=40))
+    traffic = stage.traffic.under_way(Shape(events=events, per_second=40))
     async with stage.line_fault("reply", "accept_then_reset", probability=0.3), traffic:
         for service in ("binding", "ticketing", "binding"):
             stage.kill(stage.random_replica(service))

@@ -53,14 +53,14 @@ async def broker_killed(stage: Stage) -> None:
         stage.kill("kafka")
 
 
-async def disk_full(stage: Stage) -> None:
+async def disk_full(stage: Stage, events: int = 200, seconds: float = 4) -> None:
     """Kafka refuses every write to line.events alone, as with a full disk or a quota; then it takes them again."""
     async with stage.traffic.under_way(Shape(events=200, per_second=50)), stage.refusing(LINE_EVENTS):
         await asyncio.sleep(4)
     refused_in_time(stage)
 
 
-async def dead_letters_refused(stage: Stage) -> None:
+async def dead_letters_refused(stage: Stage, events: int = 150) -> None:
     """A record that nobody can read, while dlq.* refuse it: nothing behind it is committed; then it is a letter."""
     services = ("binding", "insights", "ticketing")
     kafka = stage.spine.facts["kafka"]
@@ -69,8 +69,8 @@ async def dead_letters_refused(stage: Stage) -> None:
         for service in services:
             await refusals.enter_async_context(stage.refusing(dlq_topic(service)))
         partition, offset = await publish(kafka, LINE_EVENTS, key, b"{not json")
-        await stage.traffic.run(Shape(events=150))
-        await asyncio.sleep(3)
+        await stage.traffic.run(Shape(events=events))
+        await asyncio.sleep(2)
         for service in services:
             done = await committed(kafka, service, LINE_EVENTS, partition)
             if done > offset:
