@@ -36,6 +36,8 @@ LANE_SHARE = 4
 MAX_RECORD_BYTES = 2_000_000
 """Just under the topics' `max.message.bytes`: a refused batch costs the client its sequence, so none may be refused."""
 BATCH_BYTES = 256 * 1024
+LOOK_SECONDS = 0.05
+"""How often late callers are looked for: a timer for each would cost a webhook 3 µs, and nearly none is late."""
 REQUEST_SECONDS = 10.0
 START_SECONDS = 30.0
 """Longer than a broker that does not answer takes to be noticed: giving up sooner leaves a connection open."""
@@ -178,6 +180,9 @@ class Producer:
         self._max_records, self._max_bytes = max_records, max_bytes
         self._records = self._bytes = 0
         self._session: _Session | None = None
+        self._waiting: dict[Delivery, float] = {}
+        """Callers, and until when each of them waits."""
+        self._look: asyncio.TimerHandle | None = None
         self._tried = asyncio.Event()
         self._trouble: str | None = None
         self._idle = asyncio.Event()
@@ -230,11 +235,13 @@ class Producer:
         delivery = Delivery(loop)
         for lane, record, size in zip(lanes, records, sizes, strict=True):
             lane.add(record, size, delivery)
-        timer = loop.call_at(deadline, self._expire, delivery)
+        self._waiting[delivery] = deadline
+        if self._look is None:
+            self._look = loop.call_later(LOOK_SECONDS, self._expire)
         try:
             await delivery.future
         finally:
-            timer.cancel()
+            del self._waiting[delivery]
 
     async def problem(self) -> str | None:
         """Say why nothing can be published now, for readiness; None when the broker answers."""
@@ -291,9 +298,14 @@ class Producer:
         self._idle.clear()
         return lanes
 
-    def _expire(self, delivery: Delivery) -> None:
-        self._metrics.late.inc()
-        delivery.expire()
+    def _expire(self) -> None:
+        """Give up on what is late."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for delivery in [delivery for delivery, deadline in self._waiting.items() if deadline <= now]:
+            self._metrics.late.inc()
+            delivery.expire()
+        self._look = loop.call_later(LOOK_SECONDS, self._expire) if self._waiting else None
 
     def _on_settled(self, batch: Batch, error: BrokerUnavailable | None) -> None:
         self._records -= batch.records
