@@ -19,7 +19,7 @@ from deploy.local.progress import Progress
 from deploy.local.stack import Stack
 from shared.testing.spine import Spine, read_facts
 from shared.testing.stack import REPLICAS
-from tests.faults import crash_points, deaths, repeats, servers
+from tests.faults import cluster, crash_points, deaths, repeats, servers
 from tests.faults.catalogue import CASES, TESTS
 from tests.faults.named import FAILED, MISSING, run_named
 from tests.faults.observer import observing
@@ -33,6 +33,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *servers.SCENARIOS,
     *repeats.SCENARIOS,
     *crash_points.SCENARIOS,
+    *cluster.SCENARIOS,
 )
 
 
@@ -47,31 +48,46 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def play_on_a_stack(scenarios: Sequence[Scenario], seed: int) -> list[Row]:
-    """Play scenarios on a stack of their own; its logs are kept where something went wrong."""
+def play_all(scenarios: Sequence[Scenario], seed: int) -> list[Row]:
+    """Play scenarios on a stack of their own, those of three brokers on another; logs stay where something failed."""
     folder = Path(tempfile.mkdtemp(prefix="musubi-faults-"))
-    stack = Stack(Home(folder), Progress(), anywhere=True)
+    usual = [scenario for scenario in scenarios if scenario not in cluster.SCENARIOS]
+    others = [scenario for scenario in scenarios if scenario in cluster.SCENARIOS]
     rows: list[Row] = []
     try:
-        stack.up(REPLICAS)
-        rows = asyncio.run(_play(stack, scenarios, seed))
+        if usual:
+            rows += play_on_a_stack(folder / "stack", usual, seed)
+        if others:
+            with cluster.running_cluster(folder / "brokers") as brokers, cluster.as_given(brokers):
+                rows += play_on_a_stack(folder / "three", others, seed, brokers)
     finally:
-        stack.down()
-        if rows and all(row.good for row in rows):
+        if len(rows) == len(scenarios) and all(row.good for row in rows):
             shutil.rmtree(folder)
         else:
-            print(f"the logs are kept in {folder}")
+            _say(f"the logs are kept in {folder}")
     return rows
 
 
-async def _play(stack: Stack, scenarios: Sequence[Scenario], seed: int) -> list[Row]:
+def play_on_a_stack(
+    folder: Path, scenarios: Sequence[Scenario], seed: int, brokers: cluster.Cluster | None = None
+) -> list[Row]:
+    """Bring a stack up, play scenarios on it one after the other, take it down."""
+    stack = Stack(Home(folder), Progress(), anywhere=True)
+    try:
+        stack.up(REPLICAS)
+        return asyncio.run(_play(stack, scenarios, seed, brokers))
+    finally:
+        stack.down()
+
+
+async def _play(stack: Stack, scenarios: Sequence[Scenario], seed: int, brokers: cluster.Cluster | None) -> list[Row]:
     rows = []
     async with httpx.AsyncClient(timeout=30) as http:
         spine = Spine(stack, read_facts(stack.home.stack_file), http)
         async with observing(spine) as observer:
             await prepare(spine)
             for scenario in scenarios:
-                rows.append(await run(scenario, spine, observer, seed, _say))
+                rows.append(await run(scenario, spine, observer, seed, _say, brokers))
                 _say(in_a_line(rows[-1]))
     return rows
 
@@ -86,7 +102,7 @@ def main(given: Sequence[str]) -> int:
     seed = asked.seed if asked.seed is not None else random.randrange(10**6)
     scenarios = [soak(asked.soak)] if asked.soak else [s for s in SCENARIOS if not asked.only or s.name in asked.only]
     _say(f"seed {seed}")
-    rows = play_on_a_stack(scenarios, seed)
+    rows = play_all(scenarios, seed)
     named: list[Named] = [] if asked.only or asked.soak else run_named(TESTS)
     _say(f"\nseed {seed}\n\n{as_text(rows)}")
     if named:

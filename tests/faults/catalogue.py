@@ -97,9 +97,8 @@ CASES: tuple[Case, ...] = (
     Case(9, "zombie consumer wakes up after its session: its writes do no harm", ("zombies",)),
     Case(
         10,
-        "broker restarted or killed: no loss, all goes on alone",
-        ("broker-restarted", "broker-killed"),
-        missing="moves of leader and coordinator between brokers: the local stack has one broker",
+        "broker restarted or killed, leaders and coordinators move: no loss, all goes on alone",
+        ("broker-restarted", "broker-killed", "three-killed", "three-frozen"),
     ),
     Case(
         11,
@@ -272,7 +271,7 @@ CASES: tuple[Case, ...] = (
             f"{_CONSUMER}test_while_the_world_is_down_the_same_record_is_tried_and_never_a_dead_letter",
         ),
     ),
-    Case(33, "Kafka refuses writes as with a full disk: 503, recovery alone", ("disk-full",)),
+    Case(33, "Kafka refuses writes as with a full disk: 503, recovery alone", ("disk-full", "three-two-down")),
     Case(
         34,
         "old consumer and new event, new consumer and old log",

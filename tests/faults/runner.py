@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from shared.testing.spine import Spine
 from tests.faults.catalogue import cases_shown_by
@@ -13,6 +14,9 @@ from tests.faults.oracle import judge
 from tests.faults.quiet import until_quiet
 from tests.faults.stage import Stage
 from tests.faults.table import Row
+
+if TYPE_CHECKING:
+    from tests.faults.cluster import Cluster
 
 Play = Callable[[Stage], Awaitable[None]]
 
@@ -31,11 +35,16 @@ def _nobody(_: str) -> None:
 
 
 async def run(
-    scenario: Scenario, spine: Spine, observer: Observer, seed: int, tell: Callable[[str], None] = _nobody
+    scenario: Scenario,
+    spine: Spine,
+    observer: Observer,
+    seed: int,
+    tell: Callable[[str], None] = _nobody,
+    cluster: Cluster | None = None,
 ) -> Row:
     """Play a scenario from quiet to quiet and compare; what goes wrong on the way is the row's failure."""
     began = time.monotonic()
-    stage = Stage(spine, observer, scenario.name, seed, tell)
+    stage = Stage(spine, observer, scenario.name, seed, tell, cluster)
     row = Row(scenario.fault, cases_shown_by(scenario.name))
     try:
         await until_quiet(spine, observer)

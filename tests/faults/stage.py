@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -24,6 +25,9 @@ from shared.topics import BY_NAME
 from tests.faults.ledger import Ledger
 from tests.faults.observer import Observer
 from tests.faults.traffic import COFFEE, REPAIR, WORD, Traffic
+
+if TYPE_CHECKING:
+    from tests.faults.cluster import Cluster
 
 BACK_SECONDS = 90.0
 RULE = "fault-harness"
@@ -39,6 +43,8 @@ class Stage:
     seed: int
     tell: Callable[[str], None] = lambda _: None
     """Told what happens on the way, for who watches."""
+    cluster: Cluster | None = None
+    """The brokers, where Kafka is three of them."""
     ledger: Ledger = field(default_factory=Ledger)
     injected: int = 0
     expected_letters: int = 0
