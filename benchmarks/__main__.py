@@ -60,7 +60,7 @@ def main() -> int:
                 asyncio.run(apply_topics(servers.kafka_url))
                 store = store_name(servers.mongo_url, ours=servers.mongo is not None)
                 urls = (servers.kafka_url, servers.mongo_url)
-                bench = Bench(*urls, store, cores, Path(folder), arguments.rounds, arguments.seconds)
+                bench = Bench(*urls, store, cores, Path(folder), servers.kafka, arguments.rounds, arguments.seconds)
                 return _run(console, benchmarks, bench, arguments.results)
     except StackError as error:
         console.print(str(error), style="red", markup=False)

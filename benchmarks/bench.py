@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cores import Cores
+from deploy.local.servers import Server
 
 
 @dataclass(frozen=True)
@@ -22,5 +23,7 @@ class Bench:
     store: str
     cores: Cores
     folder: Path
+    kafka: Server | None
+    """The broker, where it is one of our own that may be stopped."""
     rounds: int
     seconds: float

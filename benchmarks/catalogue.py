@@ -17,6 +17,12 @@ from benchmarks import (
     d9k_consumer_keyed,
     d10_keys_to_serial,
     d11_webhook_latency,
+    g1_ingest_events,
+    g2_ingest_bytes,
+    g3_consumer_keys,
+    g4_consumer_lag,
+    g5_campaign_memory,
+    g6_stalled_broker,
 )
 from benchmarks.goals import Benchmark
 
@@ -33,6 +39,12 @@ ALL: tuple[Benchmark, ...] = (
     d9k_consumer_keyed.BENCHMARK,
     d10_keys_to_serial.BENCHMARK,
     d11_webhook_latency.BENCHMARK,
+    g1_ingest_events.BENCHMARK,
+    g2_ingest_bytes.BENCHMARK,
+    g3_consumer_keys.BENCHMARK,
+    g4_consumer_lag.BENCHMARK,
+    g5_campaign_memory.BENCHMARK,
+    g6_stalled_broker.BENCHMARK,
 )
 BY_ID = {benchmark.goal.id: benchmark for benchmark in ALL}
 

@@ -13,6 +13,8 @@ from benchmarks.records import SERVICE, filled_topic
 from shared.ids import ulid
 
 WARM_SECONDS = 2.0
+ALL_SECONDS = 180.0
+"""At most, where all records are read."""
 
 
 def consumers_compared(
@@ -28,6 +30,11 @@ def consumers_compared(
             _round(bench, name, topic, records, min(WARM_SECONDS, bench.seconds))
         measures = [partial(_round, bench, name, topic, records, bench.seconds) for name in (subject, yardstick)]
         return side_by_side(bench.rounds, (subject, measures[0]), (yardstick, measures[1]), item="record")
+
+
+def consume_round(bench: Bench, name: str, topic: str, records: int) -> Sample:
+    """Let one module of `benchmarks.consumers` read all records."""
+    return _round(bench, name, topic, records, ALL_SECONDS)
 
 
 def _round(bench: Bench, name: str, topic: str, records: int, seconds: float) -> Sample:

@@ -42,6 +42,19 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def resident_mb(pid: int) -> float:
+    """Return the memory a process holds now, in MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def own_peak_mb() -> float:
+    """Return the most memory this process has held, in MB."""
+    # getrusage's ru_maxrss begins with what the parent held when it started this process.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the CPU seconds a process has used, all threads, user and system."""
     # The name, in brackets, may hold spaces: fields are counted from behind it (proc(5): utime 14, stime 15).

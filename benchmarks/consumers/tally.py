@@ -12,6 +12,8 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.cores import own_peak_mb
+
 
 @dataclass(frozen=True)
 class Task:
@@ -49,7 +51,8 @@ class Tally:
         seconds = time.perf_counter() - self._started
         if self._items >= self._task.records or seconds >= self._task.seconds:
             cpu = time.process_time() - self._cpu
-            self._result = {"items": self._items, "seconds": seconds, "cpu_seconds": cpu}
+            notes = {"rss_mb": own_peak_mb()}
+            self._result = {"items": self._items, "seconds": seconds, "cpu_seconds": cpu, "notes": notes}
             self.done.set()
 
     @property

@@ -43,16 +43,21 @@ def saturate(server: Served, requests: Path, seconds: float, cores: frozenset[in
     Raises:
         CannotRun: more was refused or lost than a moment of overload explains.
     """
+    before = server.cpu_seconds()
+    answers = overload(server, requests, seconds, cores, CONNECTIONS)
+    return _sample(server, answers, server.cpu_seconds() - before)
+
+
+def overload(server: Served, requests: Path, seconds: float, cores: frozenset[int], connections: int) -> Answers:
+    """Send as fast as answers come, whatever they are."""
     if generator() == "wrk":
         # wrk takes whole seconds only.
         duration = f"-d{max(1, round(seconds))}s"
         url = f"http://127.0.0.1:{server.port}"
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", duration, "-s", str(SCRIPT), url, "--", str(requests)]
+        command = ["wrk", "-t1", f"-c{connections}", duration, "-s", str(SCRIPT), url, "--", str(requests)]
     else:
-        command = _client(server, requests, seconds, None)
-    before = server.cpu_seconds()
-    answers = _run(command, seconds, cores)
-    return _sample(server, answers, server.cpu_seconds() - before)
+        command = _client(server, requests, seconds, None, connections)
+    return _run(command, seconds, cores)
 
 
 def pace(server: Served, requests: Path, seconds: float, cores: frozenset[int], rate: float) -> Sample:
@@ -66,8 +71,10 @@ def pace(server: Served, requests: Path, seconds: float, cores: frozenset[int], 
     return _sample(server, answers, server.cpu_seconds() - before)
 
 
-def _client(server: Served, requests: Path, seconds: float, rate: float | None) -> list[str]:
-    options = {"port": server.port, "requests": str(requests), "connections": CONNECTIONS}
+def _client(
+    server: Served, requests: Path, seconds: float, rate: float | None, connections: int = CONNECTIONS
+) -> list[str]:
+    options = {"port": server.port, "requests": str(requests), "connections": connections}
     options |= {"seconds": seconds} | ({"pace": rate} if rate is not None else {})
     return [sys.executable, "-m", "benchmarks.load.client", json.dumps(options)]
 

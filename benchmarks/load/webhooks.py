@@ -14,22 +14,22 @@ DIFFERENT = 100
 TEXT = "請問冷氣漏水想預約維修，最快什麼時候可以派人過來？"
 
 
-def body(events: int) -> bytes:
+def body(events: int, text: str = TEXT) -> bytes:
     """Return a webhook with text messages of different users, about 500 bytes each as LINE sends them."""
-    return webhook(*[_message() for _ in range(events)])
+    return webhook(*[_message(text) for _ in range(events)])
 
 
-def _message() -> dict[str, object]:
-    content = {"id": "612000247513086336", "type": "text", "quoteToken": ulid() * 2, "text": TEXT}
+def _message(text: str) -> dict[str, object]:
+    content = {"id": "612000247513086336", "type": "text", "quoteToken": ulid() * 2, "text": text}
     return event("message", user_id(), replyToken=ulid() + "afe4", message=content)
 
 
-def write_requests(folder: Path, events: int, port: int) -> Path:
+def write_requests(folder: Path, events: int, port: int, text: str = TEXT) -> Path:
     """Write requests of this many events each, one a file (`1.http`, `2.http`, …), and return their folder."""
-    requests = folder / f"requests-{port}-{events}"
+    requests = folder / f"requests-{port}-{events}-{len(text)}"
     requests.mkdir(exist_ok=True)
     for number in range(1, DIFFERENT + 1):
-        (requests / f"{number}.http").write_bytes(_request(body(events), port))
+        (requests / f"{number}.http").write_bytes(_request(body(events, text), port))
     return requests
 
 

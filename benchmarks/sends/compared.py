@@ -1,21 +1,45 @@
-"""Broadcast's sender and the SDK's loop by turns against a LINE that answers after 50 ms: D4 and D5."""
+"""Broadcast's sender, alone or by turns with the SDK's loop, against a LINE that answers after 50 ms: D4, D5, G5."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import ceil
 
 from benchmarks.bench import Bench
 from benchmarks.measure import Compare, Outcome, Sample, side_by_side
 from benchmarks.processes import run_round, serving
-from benchmarks.sends.crowd import Crowd, crowd
-from benchmarks.sends.musubi import Round
+from benchmarks.sends.crowd import FRIENDS, crowd, freeze
+from benchmarks.sends.musubi import WAIT_SECONDS, Round
+from benchmarks.sends.place import Place
+from shared.ids import ulid
 from shared.line.prepared import MOST_RECIPIENTS
+from shared.mongo import connect
 
 LATENCY_MS = 50
-FREEZE_SECONDS = 60.0
-"""A round's campaigns are frozen before the clock starts."""
+WARM_PEOPLE = 10_000
+
+
+@dataclass(frozen=True)
+class Target:
+    """An account with 100,000 friends, and who answers for LINE."""
+
+    place: Place
+    friends: int
+
+
+@contextmanager
+def sending_to(bench: Bench) -> Iterator[Target]:
+    """Have friends in the store and a stand-in for LINE for the length of the block."""
+    environment = {"LATENCY_MS": str(LATENCY_MS)}
+    with (
+        serving("benchmarks.sends.line", bench.cores.others, bench.folder, environment, listens=True) as line,
+        crowd(bench.mongo_url, bench.folder) as friends,
+    ):
+        yield Target(friends.place(bench.kafka_url, f"http://127.0.0.1:{line.port}"), friends.friends)
 
 
 def sends_compared(
@@ -35,19 +59,12 @@ def sends_compared(
         chunks_a_second: how many of ours to expect, for as many campaigns as fill a round.
         per_second, in_flight: how broadcast sends; None for its own settings.
     """
-    environment = {"LATENCY_MS": str(LATENCY_MS)}
-    with (
-        serving("benchmarks.sends.line", bench.cores.others, bench.folder, environment, listens=True) as line,
-        crowd(bench.mongo_url, bench.folder) as friends,
-    ):
-        url = f"http://127.0.0.1:{line.port}"
-        campaigns = ceil(bench.seconds * chunks_a_second * MOST_RECIPIENTS / friends.friends)
-        told = _round(bench, friends, url, campaigns)
-        told = replace(told, per_second=per_second, in_flight=in_flight)
-        sdk = {"line_url": url, "concurrency": concurrency, "seconds": bench.seconds}
+    campaigns = [FRIENDS] * ceil(bench.seconds * chunks_a_second * MOST_RECIPIENTS / FRIENDS)
+    with sending_to(bench) as target:
+        sdk = {"line_url": target.place.line_url, "concurrency": concurrency, "seconds": bench.seconds}
         outcome = side_by_side(
             bench.rounds,
-            ("broadcast", partial(_ours, bench, told)),
+            ("broadcast", partial(send_round, bench, target, campaigns, per_second=per_second, in_flight=in_flight)),
             (f"sdk, {concurrency} at once", partial(_theirs, bench, sdk)),
             compare,
             item="recipient",
@@ -55,12 +72,25 @@ def sends_compared(
     return replace(outcome, notes={**outcome.notes, "store": bench.store, "latency_ms": LATENCY_MS})
 
 
-def _round(bench: Bench, friends: Crowd, url: str, campaigns: int) -> Round:
-    return Round(friends.place(bench.kafka_url, url), friends.friends, campaigns)
+def send_round(
+    bench: Bench, target: Target, campaigns: Sequence[int], *, per_second: float | None, in_flight: int | None
+) -> Sample:
+    """Freeze campaigns of so many people and a small one before them for warming, then send them in a new process.
+
+    Where there are more people in a campaign than friends, they are in it several times.
+    """
+    names = asyncio.run(_frozen(target, [WARM_PEOPLE, *campaigns]))
+    told = Round(target.place, names, sum(campaigns), per_second, in_flight)
+    return run_round("benchmarks.sends.musubi", bench.cores.subject, WAIT_SECONDS, asdict(told))
 
 
-def _ours(bench: Bench, told: Round) -> Sample:
-    return run_round("benchmarks.sends.musubi", bench.cores.subject, bench.seconds * 3 + FREEZE_SECONDS, asdict(told))
+async def _frozen(target: Target, campaigns: Sequence[int]) -> Sequence[str]:
+    client = connect(target.place.mongo_url)
+    names = [f"c{ulid()}" for _ in campaigns]
+    for name, people in zip(names, campaigns, strict=True):
+        await freeze(client[target.place.database], name, MOST_RECIPIENTS, people, target.friends)
+    client.close()
+    return names
 
 
 def _theirs(bench: Bench, told: dict[str, object]) -> Sample:

@@ -87,13 +87,14 @@ async def _drop(made: Crowd) -> None:
     client.close()
 
 
-async def freeze(database: Database, campaign: str, size: int, count: int = FRIENDS) -> int:
-    """Freeze a campaign to all friends in chunks of a size; returns how many chunks."""
+async def freeze(database: Database, campaign: str, size: int, people: int, known: int) -> None:
+    """Freeze a campaign in chunks of a size to so many people, the known friends over and over."""
     chunks = Chunks(database)
-    contacts = [f"{SLUG}:{user}" for user in friends(count)]
-    frozen = [contacts[start : start + size] for start in range(0, len(contacts), size)]
-    await _add_all(chunks, [NewChunk(campaign, SLUG, n, some) for n, some in enumerate(frozen)])
-    return len(frozen)
+    contacts = [f"{SLUG}:{user}" for user in friends(min(people, known))]
+    starts = (start % len(contacts) for start in range(0, people, size))
+    await _add_all(
+        chunks, [NewChunk(campaign, SLUG, n, contacts[start : start + size]) for n, start in enumerate(starts)]
+    )
 
 
 async def _add_all(chunks: Chunks, new: Sequence[NewChunk]) -> None:

@@ -89,7 +89,7 @@ def send_killed(bench: Bench, crowd: Crowd, line_url: str, replicas: int) -> Sam
 
 async def _freeze(place: Place, campaign: str) -> None:
     client = connect(place.mongo_url)
-    await freeze(client[place.database], campaign, PEOPLE, CHUNKS * PEOPLE)
+    await freeze(client[place.database], campaign, PEOPLE, CHUNKS * PEOPLE, CHUNKS * PEOPLE)
     client.close()
 
 

@@ -12,17 +12,15 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.cores import own_peak_mb
 from benchmarks.measure import CannotRun
-from benchmarks.sends.crowd import freeze
 from benchmarks.sends.place import Place
 from benchmarks.sends.wired import Running, sending
 from services.broadcast.sending.calls import SendingOptions
 from services.broadcast.sending.chunks import Chunks
 from services.broadcast.sending.documents import CHUNKS
-from shared.ids import ulid
-from shared.line.prepared import MOST_RECIPIENTS
 from shared.logs import configure_logging
-from shared.mongo import Database, connect
+from shared.mongo import Database
 from shared.testing.waiting import eventually
 
 WAIT_SECONDS = 120.0
@@ -33,13 +31,14 @@ class Round:
     """What a round is told.
 
     Args:
-        campaigns: how many to send, one after the other, each to all friends.
+        campaigns: frozen; the first is for warming, the others are sent at once.
+        recipients: of all but the first.
         per_second, in_flight: None for the service's own.
     """
 
     place: Place
-    friends: int
-    campaigns: int
+    campaigns: Sequence[str]
+    recipients: int
     per_second: float | None = None
     in_flight: int | None = None
 
@@ -52,26 +51,15 @@ class Round:
 
 async def send(task: Round) -> dict[str, Any]:
     """Send campaigns to their end; returns a round's sample, its items recipients."""
-    names = await _frozen(task)
-    running = Running()
+    running, measured = Running(), task.campaigns[1:]
     async with sending(task.place, running, task.options) as database:
-        await _sent(running, database, names[:1])
+        await _sent(running, database, task.campaigns[:1])
         started, cpu = time.perf_counter(), time.process_time()
-        await _sent(running, database, names[1:])
+        await _sent(running, database, measured)
         took, used = time.perf_counter() - started, time.process_time() - cpu
-        chunks = await _all_accepted(database, names[1:])
-    recipients = task.campaigns * task.friends
-    return {"items": recipients, "seconds": took, "cpu_seconds": used, "notes": {"chunks": chunks}}
-
-
-async def _frozen(task: Round) -> Sequence[str]:
-    """Freeze the campaigns and one before them, for warming."""
-    client = connect(task.place.mongo_url)
-    names = [f"c{ulid()}" for _ in range(task.campaigns + 1)]
-    for name in names:
-        await freeze(client[task.place.database], name, MOST_RECIPIENTS, task.friends)
-    client.close()
-    return names
+        notes = {"rss_mb": own_peak_mb()}
+        notes["chunks"] = await _all_accepted(database, measured)
+    return {"items": task.recipients, "seconds": took, "cpu_seconds": used, "notes": notes}
 
 
 async def _sent(running: Running, database: Database, campaigns: Sequence[str]) -> None:
