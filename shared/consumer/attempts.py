@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,13 +38,21 @@ class Backoff:
         return random.uniform(0.5, 1.0) * min(self.ceiling, self.base * 2.0 ** min(attempt - 1, 16))  # noqa: S311
 
 
+class HandedBack(Exception):
+    """The partition is handed back while its records wait for the world: they are left for the next owner."""
+
+
 def is_world_down(error: BaseException) -> bool:
     """Whether the trouble is not the record's."""
     return isinstance(error, WorldDown | BrokerUnavailable) or is_unavailable(error)
 
 
 class Attempts:
-    """Settles records: returns only when each of them has its effect or is a dead letter."""
+    """Settles records: returns only when each of them has its effect or is a dead letter.
+
+    `leaving` is set when the partition is handed back: who only waits, for a server or at the open breaker, then
+    ends with HandedBack instead of holding up the hand-over; a handler at work is let finish.
+    """
 
     def __init__(
         self,
@@ -63,8 +72,12 @@ class Attempts:
         self._backoff = backoff
         self._limit = limit
 
-    async def persist(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step that only the world can fail, until it succeeds."""
+    async def persist(self, step: Callable[[], Awaitable[None]], leaving: asyncio.Event) -> None:
+        """Run a step that only the world can fail, until it succeeds.
+
+        Raises:
+            HandedBack: the partition is handed back first.
+        """
         attempt = 0
         while True:
             try:
@@ -73,21 +86,25 @@ class Attempts:
                 if not is_world_down(error):
                     raise
                 attempt += 1
-                await self._wait_for_world(error, attempt)
+                await self._wait_for_world(error, attempt, leaving)
 
-    async def settle(self, records: Sequence[Record]) -> None:
-        """Hand records to the handler; several that fail together are tried one by one, in order."""
-        await self._breaker.wait()
-        error = await self._run(records)
+    async def settle(self, records: Sequence[Record], leaving: asyncio.Event) -> None:
+        """Hand records to the handler; several that fail together are tried one by one, in order.
+
+        Raises:
+            HandedBack: the partition is handed back first; some of the records may have their effects.
+        """
+        await self._stand_still_where_open(leaving)
+        error = await self._run(records, leaving)
         if error is None:
             self._note_handled(records)
         elif len(records) > 1:
             for record in records:
-                await self.settle([record])
+                await self.settle([record], leaving)
         else:
-            await self._insist(records[0], error)
+            await self._insist(records[0], error, leaving)
 
-    async def _run(self, records: Sequence[Record]) -> Exception | None:
+    async def _run(self, records: Sequence[Record], leaving: asyncio.Event) -> Exception | None:
         """Return None when handled, or the error that is the records' own; outlast the world's."""
         attempt = 0
         while True:
@@ -99,48 +116,61 @@ class Attempts:
                     self._metrics.retries.labels("record").inc()
                     return error
                 attempt += 1
-                await self._wait_for_world(error, attempt)
+                await self._wait_for_world(error, attempt, leaving)
             else:
                 self._metrics.seconds.labels(records[0].topic).observe(monotonic() - started)
                 return None
 
-    async def _insist(self, record: Record, error: Exception) -> None:
+    async def _insist(self, record: Record, error: Exception, leaving: asyncio.Event) -> None:
         first = utcnow()
         attempts = 1
         while not isinstance(error, BadRecord) and attempts < self._limit:
             await asyncio.sleep(self._backoff.seconds(attempts))
-            again = await self._run([record])
+            again = await self._run([record], leaving)
             attempts += 1
             if again is None:
                 self._note_handled([record])
                 return
             error = again
-        await self._bury(record, error, attempts, first)
+        self._note_bad()
+        await self._stand_still_where_open(leaving)
+        await self._bury(record, error, attempts, first, leaving)
 
-    async def _bury(self, record: Record, error: Exception, attempts: int, first: datetime) -> None:
+    def _note_bad(self) -> None:
         self._breaker.note(bad=True)
         if self._breaker.open:
             self._metrics.breaker.set(1)
             logger.error("too many bad records: the consumer is stopped", extra={"consumer": self._name})
-            await self._breaker.wait()
+
+    async def _stand_still_where_open(self, leaving: asyncio.Event) -> None:
+        if self._breaker.open:
+            await leaving.wait()
+            raise HandedBack
+
+    async def _bury(
+        self, record: Record, error: Exception, attempts: int, first: datetime, leaving: asyncio.Event
+    ) -> None:
         logger.error(
             "dead letter",
             exc_info=error,
             extra={"consumer": self._name, "topic": record.at.topic, "partition": record.at.partition}
             | {"offset": record.at.offset, "event_id": record.event_id, "attempts": attempts},
         )
-        await self.persist(lambda: self._letters.put(record, error, self._name, attempts, first))
+        await self.persist(lambda: self._letters.put(record, error, self._name, attempts, first), leaving)
         self._metrics.records.labels(record.topic, "dead_letter").inc()
 
     def _note_handled(self, records: Sequence[Record]) -> None:
         self._breaker.note(bad=False, count=len(records))
         self._metrics.records.labels(records[0].topic, "handled").inc(len(records))
 
-    async def _wait_for_world(self, error: Exception, attempt: int) -> None:
+    async def _wait_for_world(self, error: Exception, attempt: int, leaving: asyncio.Event) -> None:
         self._metrics.retries.labels("world").inc()
         if attempt == 1 or attempt % 10 == 0:
             logger.warning(
                 "waiting for a server",
                 extra={"consumer": self._name, "attempt": attempt, "reason": error.__class__.__name__},
             )
-        await asyncio.sleep(self._backoff.seconds(attempt))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff.seconds(attempt)):
+                await leaving.wait()
+            raise HandedBack

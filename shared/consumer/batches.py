@@ -27,7 +27,7 @@ class BatchPartition(Partition):
     async def _handle(self, records: list[Record]) -> None:
         for _, group in groupby(records, key=lambda record: record.topic):
             batch = list(group)
-            await self._attempts.settle(batch)
+            await self._attempts.settle(batch, self._leaving)
             for record in batch:
                 self.progress.finish(record.at.offset)
             await asyncio.sleep(0)

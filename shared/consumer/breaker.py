@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 
 
@@ -17,20 +16,15 @@ class Breaker:
     def __init__(self, window: int = 25, bad: int = 20) -> None:
         self._recent: deque[bool] = deque(maxlen=window)
         self._bad = bad
-        self._closed = asyncio.Event()
-        self._closed.set()
+        self._open = False
 
     @property
     def open(self) -> bool:
         """Whether the consumer is stopped."""
-        return not self._closed.is_set()
+        return self._open
 
     def note(self, *, bad: bool, count: int = 1) -> None:
         """Note the outcome of records."""
         self._recent.extend([bad] * min(count, self._recent.maxlen or count))
         if sum(self._recent) >= self._bad:
-            self._closed.clear()
-
-    async def wait(self) -> None:
-        """Return while closed; while open, never."""
-        await self._closed.wait()
+            self._open = True

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 RESUME_SECONDS = 0.05
 COMMIT_EVERY = 5
+COMMIT_SECONDS = 5.0
+HEARTBEAT_MS = 500
+REBALANCE_SLACK_SECONDS = COMMIT_SECONDS + 5.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,22 @@ class ConsumerOptions:
     span: int = 10_000
     drain_seconds: float = 20.0
     session_timeout_ms: int = 10_000
+    max_poll_interval_ms: int = 300_000
 
     @property
     def group_id(self) -> str:
         """The consumer group: the service, unless it has several."""
         return self.group or self.service
+
+    @property
+    def rebalance_timeout_ms(self) -> int:
+        """How long the group waits for a member that drains; a shorter one takes its partitions away in mid-work."""
+        return int((self.drain_seconds + REBALANCE_SLACK_SECONDS) * 1000)
+
+    @property
+    def heartbeat_interval_ms(self) -> int:
+        """How soon a member hears of a rebalance: all the others stand still until it has."""
+        return min(HEARTBEAT_MS, self.session_timeout_ms // 3)
 
 
 async def _raw(message: tuple[Any, ...]) -> KafkaMessage:
@@ -100,6 +114,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber: Any = None
         self._failure: str | None = None
         self._stopping = False
+        self._joined = False
 
     @property
     def topics(self) -> list[str]:
@@ -124,10 +139,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Readiness: in the group, breaker closed."""
         if self.breaker.open:
             return "stopped: too many bad records; see the dead letters and the log, then restart"
-        consumer = self._subscriber.consumer if self._subscriber is not None else None
-        if consumer is None:
+        if self._subscriber is None or self._subscriber.consumer is None:
             return "waiting for Kafka"
-        return None if consumer._coordinator.member_id else "joining the consumer group"
+        return None if self._joined and self._is_member else "joining the consumer group"
+
+    @property
+    def _is_member(self) -> bool:
+        """Whether the group knows this member, as far as it has heard."""
+        consumer = self._subscriber.consumer if self._subscriber is not None else None
+        return consumer is not None and bool(consumer._coordinator.member_id)
 
     async def live(self) -> str | None:
         """Liveness: nothing that should never end has ended."""
@@ -166,6 +186,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 max_records=options.fetch_records,
                 batch_timeout_ms=20,
                 session_timeout_ms=options.session_timeout_ms,
+                heartbeat_interval_ms=options.heartbeat_interval_ms,
+                rebalance_timeout_ms=options.rebalance_timeout_ms,
+                max_poll_interval_ms=options.max_poll_interval_ms,
                 listener=self,
                 parser=_raw,
                 decoder=_untouched,
@@ -210,11 +233,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._partitions = {tp: self._new_partition() for tp in assigned}
             self.metrics.lag.clear()
             self._paused.clear()
+            self._joined = True
             self.metrics.partitions.set(len(self._partitions))
             logger.info("assigned", extra={"partitions": len(self._partitions)})
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Drain and commit before another member takes over."""
+        """Drain and commit before another member takes over; give up at once what others have already."""
         await self._hand_back(list(revoked))
 
     async def _hand_back(self, leaving: list[TopicPartition]) -> None:
@@ -222,10 +246,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in partitions:
             partition.stop()
         try:
-            async with asyncio.timeout(self._options.drain_seconds):
+            async with asyncio.timeout(self._options.drain_seconds if self._is_member else 0):
                 await asyncio.gather(*(partition.drain() for partition in partitions))
         except TimeoutError:
-            logger.warning("drain took too long: work is left to the next owner")
+            logger.warning("drain ended before the work did: it is left to the next owner")
             await asyncio.gather(*(partition.cancel() for partition in partitions))
         await self._commit(leaving)
         for tp in leaving:
@@ -241,10 +265,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             for tp, partition in partitions.items()
             if self._failure is None and (offset := partition.progress.to_commit) is not None
         }
-        if consumer is None or not offsets:
+        if consumer is None or not offsets or not self._is_member:
             return
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(COMMIT_SECONDS):
                 await consumer.commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:
             logger.info("commit refused: the partitions have moved", extra={"reason": error.__class__.__name__})
@@ -293,6 +317,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             metrics.unfinished.labels(topic).set(sum(p.unfinished for p in progress))
             metrics.oldest.labels(topic).set(min(oldest, default=0))
         for tp, partition in self._partitions.items():
-            end, done = consumer.highwater(tp), partition.progress.position
+            end, done = consumer.highwater(tp), partition.progress.resumes_at
             if end is not None and done is not None:
                 metrics.lag.labels(tp.topic, str(tp.partition)).set(max(0, end - done))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from shared.consumer.attempts import Attempts
+from shared.consumer.attempts import Attempts, HandedBack
 from shared.consumer.partitions import Guards, Partition
 from shared.consumer.records import Record
 
@@ -48,7 +48,10 @@ class KeyedPartition(Partition):
                 if self._stopping:
                     return
                 run = self._next_run(queue)
-                await self._attempts.settle(run)
+                try:
+                    await self._attempts.settle(run, self._leaving)
+                except HandedBack:
+                    return
             for record in run:
                 self.progress.finish(record.at.offset)
         del self._queues[key]

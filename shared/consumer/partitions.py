@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from shared.consumer.attempts import Attempts
+from shared.consumer.attempts import Attempts, HandedBack
 from shared.consumer.claims import Claims
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.progress import Progress
@@ -31,22 +32,26 @@ class Guards:
         self._attempts = attempts
         self._metrics = metrics
 
-    async def pass_on(self, records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-        """Split a batch of one partition into records to handle and records to finish unhandled."""
+    async def pass_on(self, records: Sequence[Record], leaving: asyncio.Event) -> tuple[list[Record], list[Record]]:
+        """Split a batch of one partition into records to handle and records to finish unhandled.
+
+        Raises:
+            HandedBack: the store is away and the partition is handed back.
+        """
         dropped: set[int] = set()
         if self._erased is not None:
             dropped = {position for position, record in enumerate(records) if self._erased(record)}
             self._count(records, dropped, "erased")
         if self._claims is not None:
             candidates = [position for position in range(len(records)) if position not in dropped]
-            repeats = await self._repeats([records[position] for position in candidates])
+            repeats = await self._repeats([records[position] for position in candidates], leaving)
             doubles = {candidates[index] for index in repeats}
             self._count(records, doubles, "duplicate")
             dropped |= doubles
         kept = [record for position, record in enumerate(records) if position not in dropped]
         return kept, [records[position] for position in sorted(dropped)]
 
-    async def _repeats(self, records: Sequence[Record]) -> set[int]:
+    async def _repeats(self, records: Sequence[Record], leaving: asyncio.Event) -> set[int]:
         repeats: set[int] = set()
         claims = self._claims
         if claims is None:
@@ -55,7 +60,7 @@ class Guards:
         async def claim() -> None:
             repeats.update(await claims.claim(records))
 
-        await self._attempts.persist(claim)
+        await self._attempts.persist(claim, leaving)
         return repeats
 
     def _count(self, records: Sequence[Record], positions: set[int], outcome: str) -> None:
@@ -72,10 +77,14 @@ class Partition(ABC):
         self._attempts = attempts
         self._waiting: list[Record] = []
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._leaving = asyncio.Event()
         self.failure: str | None = None
         """The error that ended a task of this partition, which nothing should be able to do."""
-        self._intake = self._task(self._take_in())
+        self._intake = self._task(self._until_handed_back())
+
+    @property
+    def _stopping(self) -> bool:
+        return self._leaving.is_set()
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -97,7 +106,7 @@ class Partition(ABC):
 
     def stop(self) -> None:
         """Start nothing more."""
-        self._stopping = True
+        self._leaving.set()
         self._wake.set()
 
     async def drain(self) -> None:
@@ -111,6 +120,10 @@ class Partition(ABC):
         await asyncio.gather(self._intake, return_exceptions=True)
         await self._cancel()
 
+    async def _until_handed_back(self) -> None:
+        with contextlib.suppress(HandedBack):
+            await self._take_in()
+
     async def _take_in(self) -> None:
         while True:
             await self._wake.wait()
@@ -119,7 +132,7 @@ class Partition(ABC):
                 return
             while self._waiting and not self._stopping:
                 batch, self._waiting = self._waiting[: self.batch_limit], self._waiting[self.batch_limit :]
-                kept, dropped = await self._guards.pass_on(batch)
+                kept, dropped = await self._guards.pass_on(batch, self._leaving)
                 for record in dropped:
                     self.progress.finish(record.at.offset)
                 if not self._stopping:

@@ -40,6 +40,11 @@ class Progress:
         return None if self._position == self._committed else self._position
 
     @property
+    def resumes_at(self) -> int | None:
+        """Where the next owner would read on, or None before anything is taken."""
+        return self._taken[0][0] if self._position is None and self._taken else self._position
+
+    @property
     def position(self) -> int | None:
         """The offset after the contiguous finished prefix, or None before the first record is finished."""
         return self._position

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,12 +39,3 @@ def test_a_large_run_of_good_records_counts_as_many() -> None:
     breaker.note(bad=True, count=19)
 
     assert not breaker.open
-
-
-async def test_who_waits_passes_while_it_is_closed_and_not_while_it_is_open() -> None:
-    breaker = Breaker(window=2, bad=2)
-    await asyncio.wait_for(breaker.wait(), 1)
-    breaker.note(bad=True, count=2)
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(breaker.wait(), 0.05)
