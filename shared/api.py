@@ -6,17 +6,20 @@ import base64
 import binascii
 import logging
 import time
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.clock import read_moment
 from shared.consumer.records import WorldDown
 from shared.ids import ulid
 from shared.mongo import is_unavailable
@@ -25,7 +28,19 @@ from shared.producer_lanes import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
 
+
+def _read_moment(text: object) -> object:
+    if not isinstance(text, str):
+        raise ValueError("is no moment")
+    try:
+        return read_moment(text)
+    except ValueError:
+        raise ValueError("is no moment with an offset, such as 2026-12-31T23:59:00+08:00, and no date") from None
+
+
 _SLUGS = {status: slug for slug, (status, _) in TITLES.items()}
+Moment = Annotated[datetime, BeforeValidator(_read_moment)]
+"""A field or parameter that takes RFC 3339 with an offset, or a date in UTC."""
 Limit = Annotated[int, Query(ge=1, le=200, description="items a page")]
 
 

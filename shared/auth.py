@@ -36,6 +36,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "insights.read": frozenset({"admin", "marketer", "agent", "viewer"}),
     "dead_letters.read": frozenset({"admin"}),
     "dead_letters.replay": frozenset({"admin"}),
+    "dead_letters.drop": frozenset({"admin"}),
+    "audit.read": frozenset({"admin"}),
 }
 """Which roles may do what; every route names one of these."""
 

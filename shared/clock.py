@@ -33,3 +33,17 @@ def to_millis(moment: datetime) -> int:
 def rfc3339(moment: datetime) -> str:
     """Format an aware datetime as RFC 3339 with millisecond precision and offset."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_moment(text: str) -> datetime:
+    """Read RFC 3339 with an offset, or a date: its first moment in UTC.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if len(text) == len("2026-12-31"):
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset")
+    return moment.astimezone(UTC)

@@ -36,6 +36,7 @@ def letter(number: int, **fields: Any) -> dict[str, Any]:
         "event_id": None,
         "bytes": 2,
         "replayed": False,
+        "dropped": None,
     } | fields
 
 
@@ -61,7 +62,7 @@ class Service:
                 self.end_headers()
                 self.wfile.write(raw)
 
-            do_GET = do_POST = answer  # noqa: N815 - the library's names
+            do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the library's names
 
             def log_message(self, *_: object) -> None:
                 """Keep quiet."""
@@ -132,6 +133,69 @@ def test_replay_asks_for_force_where_the_service_refuses(service: Service) -> No
     assert isinstance(refused.exception, StackError)
     assert "--force binding/0-7" in str(refused.exception)
     assert forced.exit_code == 0
+
+
+def test_letters_are_dropped_with_a_reason_and_taken_back(service: Service) -> None:
+    service.answers["/v1/dlq/0-7/drop"] = (200, {"id": "0-7", "status": "dropped"})
+
+    silent = musubi(service, "dlq", "drop", "binding/0-7")
+    dropped = musubi(service, "dlq", "drop", "binding/0-7", "--why", "a test")
+    back = musubi(service, "dlq", "drop", "binding/0-7", "--undo")
+
+    assert isinstance(silent.exception, StackError)
+    assert (dropped.output, back.output) == ("binding/0-7 is dropped\n", "binding/0-7 is open again\n")
+    path = "/v1/dlq/0-7/drop"
+    assert service.asked == [("POST", path, {"why": "a test"}), ("DELETE", path, None)]
+
+
+@pytest.mark.parametrize(
+    ("action", "why", "done"),
+    [("replay", {}, "2 of 3 replayed"), ("drop", {"why": "known"}, "2 of 3 dropped")],
+)
+def test_all_that_match_are_only_counted_without_a_yes(
+    service: Service, action: str, why: dict[str, str], done: str
+) -> None:
+    service.answers[f"/v1/dlq/{action}"] = (200, {"matched": 3, "done": 2, "dry_run": False})
+    filters = ("--all", "--topic", "t", "--since", "2026-08-01", "--most", "2")
+    asked = (*filters, *(("--why", why["why"]) if why else ()))
+
+    counted = musubi(service, "dlq", action, *asked)
+    swept = musubi(service, "dlq", action, *asked, "--yes")
+
+    assert f"3 match; --yes would {action} 2" in counted.output
+    assert done in swept.output
+    body = {"topic": "t", "since": "2026-08-01T00:00:00.000Z", "most": 2, **why}
+    assert [sent for *_, sent in service.asked] == [body | {"dry_run": True}, body | {"dry_run": False}]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("replay",),
+        ("replay", "binding/0-7", "--all"),
+        ("replay", "binding/0-7", "--topic", "t"),
+        ("replay", "--all", "--force"),
+        ("replay", "--all", "--since", "yesterday"),
+        ("drop", "--all"),
+    ],
+)
+def test_what_is_not_said_clearly_is_not_done(service: Service, arguments: tuple[str, ...]) -> None:
+    assert isinstance(musubi(service, "dlq", *arguments).exception, StackError)
+    assert service.asked == []
+
+
+def test_counts_and_the_audit_log_are_tables(service: Service) -> None:
+    service.answers["/v1/dlq/counts"] = (200, {"service": "binding", "open": 4, "replayed": 1, "dropped": 2})
+    entry = {"id": "aud_1", "at": "2026-08-01T00:00:00Z", "who": "ann", "action": "dead_letters.drop", "object": "o"}
+    path = "/v1/audit?who=ann&since=2026-08-01T00:00:00.000Z&limit=50"
+    service.answers[path] = (200, {"items": [entry | {"why": "known"}], "next_cursor": None})
+
+    counts = musubi(service, "dlq", "counts")
+    audit = musubi(service, "audit", "--who", "ann", "--since", "2026-08-01")
+
+    assert counts.output.split() == ["service", "open", "replayed", "dropped", "binding", "4", "1", "2"]
+    assert "dead_letters.drop" in audit.output
+    assert "known" in audit.output
 
 
 def test_another_problem_is_told_in_the_services_words(service: Service) -> None:

@@ -30,10 +30,11 @@ from services.binding.tags import store as tag_store
 from services.binding.tags.account_api import account_tag_routes
 from services.binding.tags.api import tag_routes
 from services.binding.tags.expiry import TagExpiry
-from shared import audit, topics
+from shared import audit, dlq, topics
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
 from shared.answers.store import AnswerStates
 from shared.api import create_api
+from shared.audit_routes import audit_routes
 from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
@@ -54,6 +55,7 @@ SERVICE = "binding"
 INDEXES = (
     *claims.INDEXES,
     *audit.INDEXES,
+    *dlq.INDEXES,
     *member_store.INDEXES,
     *nonce_store.INDEXES,
     *hit_store.INDEXES,
@@ -136,6 +138,7 @@ def create_app(settings: BindingSettings, *, now: Now = utcnow) -> Application:
     api.include_router(account_link_routes(members, nonces, line, channels, keys, settings.line_login_url, now))
     api.include_router(link_routes(link_keys, channels, keys, settings.public_url))
     api.include_router(dead_letter_routes(dead_letters, keys))
+    api.include_router(audit_routes(audit_log, keys))
 
     health = Health(
         ready={"kafka": sender.problem, "store": partial(ping, client), "consumer": consumer.ready},

@@ -40,10 +40,11 @@ from services.broadcast.sending.queue import ChunkQueue
 from services.broadcast.sending.reach import FriendsOnly
 from services.broadcast.sending.senders import Senders
 from services.broadcast.settings import BroadcastSettings
-from shared import audit, topics
+from shared import audit, dlq, topics
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
 from shared.answers.store import AnswerStates
 from shared.api import create_api
+from shared.audit_routes import audit_routes
 from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
@@ -65,6 +66,7 @@ SERVICE = "broadcast"
 INDEXES = (
     *claims.INDEXES,
     *audit.INDEXES,
+    *dlq.INDEXES,
     *people_store.INDEXES,
     *segment_store.INDEXES,
     *campaign_store.INDEXES,
@@ -161,6 +163,7 @@ def create_app(settings: BroadcastSettings, *, now: Now = utcnow) -> Application
     api.include_router(send_routes(Checks(desk, line), TrialSender(trials, trial_outbox, now), audit_log, keys))
     api.include_router(ledger_routes(campaigns, chunks, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
+    api.include_router(audit_routes(audit_log, keys))
 
     health = Health(
         ready={"kafka": sender.problem, "store": partial(ping, client), "consumer": consumer.ready},

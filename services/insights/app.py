@@ -15,8 +15,9 @@ from services.insights.counters.readings import READERS
 from services.insights.reports.api import report_routes
 from services.insights.reports.campaign_api import campaign_routes
 from services.insights.settings import InsightsSettings
-from shared import audit
+from shared import audit, dlq
 from shared.api import create_api
+from shared.audit_routes import audit_routes
 from shared.auth import AdminKeys
 from shared.clock import Now, utcnow
 from shared.consumer import Consumer, ConsumerOptions, claims
@@ -28,7 +29,7 @@ from shared.producer import Producer
 
 SERVICE = "insights"
 
-INDEXES = (*claims.INDEXES, *audit.INDEXES, *counter_store.INDEXES)
+INDEXES = (*claims.INDEXES, *audit.INDEXES, *dlq.INDEXES, *counter_store.INDEXES)
 
 
 def create_app(settings: InsightsSettings, *, now: Now = utcnow) -> Application:
@@ -71,6 +72,7 @@ def create_app(settings: InsightsSettings, *, now: Now = utcnow) -> Application:
     api.include_router(report_routes(counters, accounts.get, keys, now))
     api.include_router(campaign_routes(counters, accounts.get, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
+    api.include_router(audit_routes(audit_log, keys))
 
     health = Health(
         ready={"kafka": sender.problem, "store": partial(ping, client), "consumer": consumer.ready},

@@ -37,10 +37,11 @@ from services.ticketing.tickets.api import ticket_routes
 from services.ticketing.tickets.breaches import flagging
 from services.ticketing.tickets.changes import TicketChanges
 from services.ticketing.tickets.errands import opening_courier, response_errand
-from shared import audit, topics
+from shared import audit, dlq, topics
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
 from shared.answers.store import AnswerStates
 from shared.api import create_api
+from shared.audit_routes import audit_routes
 from shared.auth import AdminKeys
 from shared.channels import load_channels
 from shared.clock import Now, utcnow
@@ -58,6 +59,7 @@ from shared.producer import Producer
 INDEXES = (
     *claims.INDEXES,
     *audit.INDEXES,
+    *dlq.INDEXES,
     *conversation_store.INDEXES,
     *message_store.INDEXES,
     *people_store.INDEXES,
@@ -178,6 +180,7 @@ def create_app(settings: TicketingSettings, *, now: Now = utcnow) -> Application
     api.include_router(ticket_routes(ticket_changes, hours, channels, audit_log, keys, now))
     api.include_router(hours_routes(hours, channels, audit_log, keys, now))
     api.include_router(dead_letter_routes(dead_letters, keys))
+    api.include_router(audit_routes(audit_log, keys))
 
     health = Health(
         ready={"kafka": sender.problem, "store": partial(ping, client), "consumer": consumer.ready},

@@ -38,6 +38,8 @@ TABLE: dict[str, str] = {
     "insights.read": "admin marketer agent viewer",
     "dead_letters.read": "admin",
     "dead_letters.replay": "admin",
+    "dead_letters.drop": "admin",
+    "audit.read": "admin",
 }
 """Written again by hand: a role that gains or loses a right does so here and in the code."""
 

@@ -15,7 +15,7 @@ from shared.dlq import DeadLetterDesk, dead_letter_routes
 
 
 class EmptyDesk:
-    async def page(self, **_: object) -> list[object]:
+    async def page(self, *_: object, **__: object) -> list[object]:
         return []
 
 

@@ -221,7 +221,8 @@ WORDS = {
     "read segments and campaigns": {"segments.read", "campaigns.read"},
     "write segments and campaigns, send campaigns": {"segments.write", "campaigns.write", "campaigns.send"},
     "erase a member": {"members.erase"},
-    "list, show and replay dead letters": {"dead_letters.read", "dead_letters.replay"},
+    "list, show, replay and drop dead letters": {"dead_letters.read", "dead_letters.replay", "dead_letters.drop"},
+    "read the audit log": {"audit.read"},
 }
 """How the table of roles says what each action is."""
 

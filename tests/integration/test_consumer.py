@@ -15,6 +15,7 @@ from deploy.topics.job import apply_topics
 from shared.audit import Audit
 from shared.consumer import BadRecord, Consumer, ConsumerOptions, Record, WorldDown, claims
 from shared.dlq import DeadLetterDesk
+from shared.dlq.letters import LetterFilter
 from shared.ids import ulid
 from shared.mongo import Database
 from shared.producer import Producer
@@ -184,7 +185,7 @@ async def test_a_poisoned_record_goes_to_the_dead_letters_and_the_rest_goes_on(l
     desk = DeadLetterDesk("ticketing", lab.kafka_url, lab.sender, lab.database, Audit(lab.database))
     async with lab.consuming(handler):
         await eventually(lambda: lab.values() == ["before", "after"])
-        letters = await desk.page(topic=COMMERCE_EVENTS, error="BadRecord", before=None, limit=100)
+        letters = await desk.page(LetterFilter(COMMERCE_EVENTS, "BadRecord"), before=None, limit=100)
         letter = next(letter for letter in letters if letter.event_id == f"{lab.run}-poison")
         shown = await desk.show(letter.id)
         assert (shown.value, shown.error, shown.attempts) == ("poison", "it is poisoned", 1)

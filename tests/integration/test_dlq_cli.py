@@ -237,12 +237,16 @@ async def test_after_the_fix_a_replay_has_its_effect_once(stage: Stage) -> None:
         await eventually(stage.replays_are_done, every=0.2)
         left_member = await stage.member(process, user)
         (replayed,) = [entry for entry in listed(process) if entry["event_id"] == event_id]
+        dropped = musubi(process, "dlq", "drop", letter, "--why", "its effect is there")
+        audit = musubi(process, "audit", "--action", "dead_letters.drop", "--json")
 
     assert forced.returncode == 0, forced.stderr
     assert again.returncode == 1
     assert "replayed before" in again.stderr
     assert "--force" in again.stderr
     assert replayed["replayed"] is True
+    assert dropped.returncode == 0, dropped.stderr
+    assert [entry["why"] for entry in json.loads(audit.stdout)] == ["its effect is there"]
     assert left_member is not None
     assert left_member["contacts"][0]["following"] is False
     assert len(await stage.facts(member["id"], "unfollowed")) == 1
