@@ -145,6 +145,7 @@ class Layout:
         }
         if replica.service.stores:
             settings["MONGO_URL"] = self.mongo_url
+            settings["GROUP_INSTANCE_ID"] = replica.name
             if self.databases is not None:
                 settings["MONGO_DATABASE"] = self.database(replica.service.name)
         command = (sys.executable, "-m", f"services.{replica.service.name}")

@@ -58,6 +58,13 @@ def test_ingest_is_given_no_database(layout: Layout) -> None:
     assert "MONGO_URL" in settings["binding-2"]
 
 
+def test_each_consuming_replica_is_a_member_of_its_own(layout: Layout) -> None:
+    members = {program.name: program.environment.get("GROUP_INSTANCE_ID") for program in layout.programs()}
+    assert {name: member for name, member in members.items() if member} == {
+        replica.name: replica.name for replica in layout.replicas if replica.service.stores
+    }
+
+
 def test_the_stand_in_delivers_to_the_first_ingest(layout: Layout) -> None:
     settings = {program.name: program.environment for program in layout.programs()}
     assert settings["simulator"]["WEBHOOK_BASE_URL"] == layout.of("ingest")[0].addresses["public"]
