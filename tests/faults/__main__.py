@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import shutil
 import sys
@@ -45,6 +46,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=f"only these of: {', '.join(names)}")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="anything at random for so long, nothing else")
     parser.add_argument("--table", type=Path, nargs="+", default=[], help="write the tables here too (.json or .md)")
+    if foreign := [name for name in ("KAFKA_URL", "MONGO_URL") if os.environ.get(name)]:
+        parser.error(f"{' and '.join(foreign)} is set: servers are stopped and killed here, so they must be its own")
     return parser.parse_args(given)
 
 
