@@ -26,7 +26,7 @@ from deploy.local.servers import running_servers
 from deploy.topics.job import apply_topics
 from shared.clock import utcnow
 
-ROUNDS, SECONDS = 5, 5.0
+ROUNDS, SECONDS = 5, 3.0
 FILE_WIDTH = 150
 """Columns of the table where it goes to a file or a pipe."""
 
@@ -60,7 +60,10 @@ def main() -> int:
                 asyncio.run(apply_topics(servers.kafka_url))
                 store = store_name(servers.mongo_url, ours=servers.mongo is not None)
                 urls = (servers.kafka_url, servers.mongo_url)
-                bench = Bench(*urls, store, cores, Path(folder), servers.kafka, arguments.rounds, arguments.seconds)
+                scans = servers.mongo is not None
+                bench = Bench(
+                    *urls, store, scans, cores, Path(folder), servers.kafka, arguments.rounds, arguments.seconds
+                )
                 return _run(console, benchmarks, bench, arguments.results)
     except StackError as error:
         console.print(str(error), style="red", markup=False)
@@ -80,9 +83,11 @@ def _run(console: Console, benchmarks: Sequence[Benchmark], bench: Bench, result
         console.print(f"[{number}/{len(benchmarks)}] {goal.id}: {goal.title} …", markup=False, highlight=False)
         try:
             found[goal.id] = entry(goal, benchmark.run(bench), bench, utcnow())
-        except (CannotRun, StackError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever stops one must not stop the others
             failed = True
-            console.print(f"  {goal.id} cannot run: {error}", style="red", markup=False)
+            known = isinstance(error, CannotRun | StackError)
+            reason = str(error) if known else f"{error.__class__.__name__}: {error}"
+            console.print(f"  {goal.id} cannot run: {reason}", style="red", markup=False)
             continue
         path = save(results, today, {goal.id: found[goal.id]})
         value, verdict = found[goal.id]["value"], found[goal.id]["verdict"]

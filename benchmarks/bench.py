@@ -21,6 +21,8 @@ class Bench:
     kafka_url: str
     mongo_url: str
     store: str
+    scans: bool
+    """The store is the local stack's, which reads whole collections: good for some thousands of documents."""
     cores: Cores
     folder: Path
     kafka: Server | None

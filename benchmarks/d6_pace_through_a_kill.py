@@ -16,7 +16,7 @@ from benchmarks.goals import Benchmark, Goal
 from benchmarks.measure import Contender, Outcome
 from benchmarks.processes import serving
 from benchmarks.sends.crowd import crowd
-from benchmarks.sends.killed import CHUNKS, PEOPLE, send_killed
+from benchmarks.sends.killed import KNOWN, send_killed
 
 LIMIT = 200
 """LINE: multicast takes 200 requests a second."""
@@ -36,7 +36,7 @@ def run(bench: Bench) -> Outcome:
     environment = {"LATENCY_MS": str(LATENCY_MS), "RATE": str(LIMIT)}
     with (
         serving("benchmarks.sends.line", bench.cores.others, bench.folder, environment, listens=True) as line,
-        crowd(bench.mongo_url, bench.folder, CHUNKS * PEOPLE) as friends,
+        crowd(bench.mongo_url, bench.folder, KNOWN) as friends,
     ):
         url = f"http://127.0.0.1:{line.port}"
         samples = [send_killed(bench, friends, url, 2 + number % 2) for number in range(bench.rounds)]

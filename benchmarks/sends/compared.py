@@ -12,7 +12,7 @@ from math import ceil
 from benchmarks.bench import Bench
 from benchmarks.measure import Compare, Outcome, Sample, side_by_side
 from benchmarks.processes import run_round, serving
-from benchmarks.sends.crowd import FRIENDS, crowd, freeze
+from benchmarks.sends.crowd import crowd, freeze
 from benchmarks.sends.musubi import WAIT_SECONDS, Round
 from benchmarks.sends.place import Place
 from shared.ids import ulid
@@ -20,12 +20,16 @@ from shared.line.prepared import MOST_RECIPIENTS
 from shared.mongo import connect
 
 LATENCY_MS = 50
+FRIENDS, FEW_FRIENDS = 100_000, 5_000
+"""Of the account, where the store has real indexes and where it has none."""
+PEOPLE = 100_000
+"""Of a campaign; friends are in it several times where there are fewer of them."""
 WARM_PEOPLE = 10_000
 
 
 @dataclass(frozen=True)
 class Target:
-    """An account with 100,000 friends, and who answers for LINE."""
+    """An account with its friends, and who answers for LINE."""
 
     place: Place
     friends: int
@@ -37,7 +41,7 @@ def sending_to(bench: Bench) -> Iterator[Target]:
     environment = {"LATENCY_MS": str(LATENCY_MS)}
     with (
         serving("benchmarks.sends.line", bench.cores.others, bench.folder, environment, listens=True) as line,
-        crowd(bench.mongo_url, bench.folder) as friends,
+        crowd(bench.mongo_url, bench.folder, FEW_FRIENDS if bench.scans else FRIENDS) as friends,
     ):
         yield Target(friends.place(bench.kafka_url, f"http://127.0.0.1:{line.port}"), friends.friends)
 
@@ -51,7 +55,7 @@ def sends_compared(
     per_second: float | None = None,
     in_flight: int | None = None,
 ) -> Outcome:
-    """Measure campaigns of 100,000 friends against the SDK's loop.
+    """Measure campaigns to 100,000 people against the SDK's loop.
 
     Args:
         compare: what is compared.
@@ -59,7 +63,7 @@ def sends_compared(
         chunks_a_second: how many of ours to expect, for as many campaigns as fill a round.
         per_second, in_flight: how broadcast sends; None for its own settings.
     """
-    campaigns = [FRIENDS] * ceil(bench.seconds * chunks_a_second * MOST_RECIPIENTS / FRIENDS)
+    campaigns = [PEOPLE] * ceil(bench.seconds * chunks_a_second * MOST_RECIPIENTS / PEOPLE)
     with sending_to(bench) as target:
         sdk = {"line_url": target.place.line_url, "concurrency": concurrency, "seconds": bench.seconds}
         outcome = side_by_side(

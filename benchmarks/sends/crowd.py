@@ -22,7 +22,6 @@ from shared.ids import ulid
 from shared.mongo import Database, connect, ensure_indexes
 from shared.testing.webhooks import account
 
-FRIENDS = 100_000
 _BATCH = 2000
 
 
@@ -46,7 +45,7 @@ def friends(count: int) -> list[str]:
 
 
 @contextmanager
-def crowd(mongo_url: str, folder: Path, count: int = FRIENDS) -> Iterator[Crowd]:
+def crowd(mongo_url: str, folder: Path, count: int) -> Iterator[Crowd]:
     """Make a database with so many friends for the length of the block."""
     channels = folder / "sends-channels.yaml"
     channels.write_text(yaml.safe_dump([account(SLUG)]), encoding="utf-8")

@@ -26,6 +26,8 @@ from shared.mongo import connect
 PEOPLE = 20
 """Of a chunk: it is the pace that is measured."""
 CHUNKS = 2400
+KNOWN = 5000
+"""Friends, each in several chunks."""
 WARM_CHUNKS = 200
 LOOK_SECONDS = 0.1
 QUIET_SECONDS = 1.0
@@ -89,7 +91,7 @@ def send_killed(bench: Bench, crowd: Crowd, line_url: str, replicas: int) -> Sam
 
 async def _freeze(place: Place, campaign: str) -> None:
     client = connect(place.mongo_url)
-    await freeze(client[place.database], campaign, PEOPLE, CHUNKS * PEOPLE, CHUNKS * PEOPLE)
+    await freeze(client[place.database], campaign, PEOPLE, CHUNKS * PEOPLE, KNOWN)
     client.close()
 
 
