@@ -234,6 +234,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self.metrics.lag.clear()
             self._paused.clear()
             self._joined = True
+            self.metrics.rebalances.inc()
             self.metrics.partitions.set(len(self._partitions))
             logger.info("assigned", extra={"partitions": len(self._partitions)})
 

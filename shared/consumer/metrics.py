@@ -41,3 +41,6 @@ class ConsumerMetrics:
         self.paused = Gauge("consumer_paused_partitions", "Partitions paused at a cap.", registry=registry)
         self.breaker = Gauge("consumer_breaker_open", "1 while the breaker stops the consumer.", registry=registry)
         self.partitions = Gauge("consumer_assigned_partitions", "Partitions assigned.", registry=registry)
+        self.rebalances = Counter(
+            "consumer_rebalances", "Times the group gave this member its partitions.", registry=registry
+        )
