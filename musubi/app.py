@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from musubi.commands import asyncapi, audit, demo, dlq, link, stack, topics
+from musubi.commands import asyncapi, audit, backup, demo, dlq, link, stack, topics
 
 app = typer.Typer(
     name="musubi",
@@ -23,5 +23,7 @@ app.command(context_settings=demo.PASS_ON)(demo.demo)
 app.command()(topics.topics)
 app.command()(asyncapi.asyncapi)
 app.command()(audit.audit)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(link.app, name="link")

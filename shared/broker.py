@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -109,3 +109,71 @@ async def read_from(kafka_url: str, topic: str, partition: int, offset: int) -> 
         for raw in (await consumer.getmany(place, timeout_ms=5000, max_records=1)).get(place, []):
             return read_record(raw) if raw.offset == offset else None
         return None
+
+
+Places = Mapping[tuple[str, int], int]
+"""Offsets by topic and partition."""
+
+
+async def group_offsets(kafka_url: str, group: str) -> Places:
+    """Return what a consumer group has committed.
+
+    Raises:
+        KafkaError, OSError: Kafka does not answer.
+    """
+    async with _administering(kafka_url) as admin:
+        committed = await admin.list_consumer_group_offsets(group)
+    return {(place.topic, place.partition): meta.offset for place, meta in committed.items() if meta.offset >= 0}
+
+
+async def group_runs(kafka_url: str, group: str) -> bool:
+    """Whether a consumer group has members: processes that consume, or were killed less than a session ago.
+
+    Raises:
+        KafkaError, OSError: Kafka does not answer.
+    """
+    async with _administering(kafka_url) as admin:
+        [answer] = await admin.describe_consumer_groups([group])
+    return any(state not in {"Empty", "Dead"} for _, _, state, *_ in answer.groups)
+
+
+async def log_bounds(kafka_url: str, places: Iterable[tuple[str, int]]) -> tuple[Places, Places]:
+    """Return the first offset that is kept and the next one to be written, of each partition.
+
+    Raises:
+        KafkaError, OSError: Kafka does not answer, or does not know a topic.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url.split(","), enable_auto_commit=False)
+    wanted = [TopicPartition(*place) for place in places]
+    try:
+        await consumer.start()
+        first, end = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)
+    finally:
+        await consumer.stop()
+    return {(p.topic, p.partition): first[p] for p in wanted}, {(p.topic, p.partition): end[p] for p in wanted}
+
+
+async def commit_for(kafka_url: str, group: str, offsets: Places) -> None:
+    """Set what a group without members has committed, so that it goes on from there.
+
+    Raises:
+        KafkaError, OSError: Kafka does not answer, or the group has members.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url.split(","), group_id=group, enable_auto_commit=False)
+    places = {TopicPartition(*place): offset for place, offset in offsets.items()}
+    try:
+        await consumer.start()
+        consumer.assign(list(places))
+        await consumer.commit(places)
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def _administering(kafka_url: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka_url.split(","), request_timeout_ms=5000)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()

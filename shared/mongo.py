@@ -10,8 +10,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from gridfs.errors import NoFile
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -39,6 +41,8 @@ Document = dict[str, Any]
 Collection = AsyncIOMotorCollection[Document]
 Database = AsyncIOMotorDatabase[Document]
 Client = AsyncIOMotorClient[Document]
+RawDocument = RawBSONDocument
+"""A document as the server has it, byte for byte: `raw`; fields are read when they are asked for."""
 FileBucket = AsyncIOMotorGridFSBucket
 """GridFS: files in chunks beside the documents. A writer holds up to 32 MB before it sends them (pymongo 4)."""
 
@@ -56,6 +60,8 @@ __all__ = [
     "Index",
     "InsertOne",
     "NoFile",
+    "PyMongoError",
+    "RawDocument",
     "ReturnDocument",
     "UpdateOne",
     "connect",
@@ -64,6 +70,7 @@ __all__ = [
     "is_unavailable",
     "ping",
     "until_available",
+    "untouched",
 ]
 
 _UNAVAILABLE = (
@@ -127,6 +134,12 @@ def duplicate_positions(error: BulkWriteError) -> list[int]:
     if (error.details or {}).get("writeConcernErrors") or any(p["code"] != _DUPLICATE for p in problems):
         raise error
     return [int(problem["index"]) for problem in problems]
+
+
+def untouched(collection: Collection) -> AsyncIOMotorCollection[RawDocument]:
+    """Return a collection whose documents come and go as the bytes that the server has."""
+    options: CodecOptions[RawDocument] = CodecOptions(document_class=RawDocument)
+    return cast(AsyncIOMotorCollection[RawDocument], collection.with_options(codec_options=options))
 
 
 async def ping(client: Client) -> str | None:

@@ -96,6 +96,8 @@ class AnswerCourier:
             return await self._resume(document_id, item, now)
         if expired(item, now):
             return await self._end(document_id, item, "expired")
+        if item["received_at"] <= await self._states.restored_at():
+            return await self._end(document_id, item, "unsettled")
         if item["state"] == PUSH:
             return await self._begin_push(document_id, item, now)
         if not await self._states.move(document_id, item, SENDING, now, await self._final(item)):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from shared.mongo import Collection, Document
+
+RESTORES = "restores"
+"""Collection of one document, `{_id: "last", at}`: when the database was brought back from a backup."""
+LAST_RESTORE = "last"
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AnswerStates:
@@ -12,6 +17,17 @@ class AnswerStates:
 
     def __init__(self, documents: Collection) -> None:
         self._documents = documents
+        self._restored_at: datetime | None = None
+
+    async def restored_at(self) -> datetime:
+        """Return when the store was brought back from a backup, which cannot happen while a process runs.
+
+        What came in before may have been answered, and the store does not know it any more.
+        """
+        if self._restored_at is None:
+            found = await self._documents.database[RESTORES].find_one({"_id": LAST_RESTORE})
+            self._restored_at = NEVER if found is None else found["at"]
+        return self._restored_at
 
     async def move(
         self,

@@ -24,7 +24,7 @@ class CampaignStateChanged(CampaignFact):
     by: str
     """A key's id, or `system`."""
     reason: str | None = None
-    """Why it was paused: staff, quota, unauthorised, errors, blocks, overdue."""
+    """Why it was paused: staff, quota, unauthorised, errors, blocks, overdue, restored (from a backup)."""
     name: str | None = None
     version: int = 0
     """Of the campaign: a higher one is newer."""

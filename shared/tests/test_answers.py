@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics
 from shared.answers.model import NEW, PUSH
-from shared.answers.store import AnswerStates
+from shared.answers.store import LAST_RESTORE, RESTORES, AnswerStates
 from shared.channels import Channel, Channels
 from shared.line.client import LineClient
 from shared.line.outcomes import Accepted, Outcome, QuotaExhausted, RateLimited, Rejected, Unauthorised, Unknown
@@ -229,3 +229,14 @@ async def test_an_answer_of_an_account_no_longer_served_is_let_go(desk: Desk) ->
     await desk.ask(contact="closed:U" + "1" * 32)
     assert await desk.dispatch() is None
     assert desk.line.calls == []
+
+
+async def test_what_came_in_before_a_restore_is_answered_by_nobody(database: Database) -> None:
+    desk = Desk(database, ScriptedLine([]))
+    await database[RESTORES].insert_one({"_id": LAST_RESTORE, "at": NOON + timedelta(minutes=1)})
+    await desk.ask()
+
+    await desk.dispatch()
+
+    assert [end for *_, end, _ in desk.ends] == ["unsettled"]
+    assert await desk.members.find_one({"_id": "m", "pending": []}) is not None

@@ -56,7 +56,8 @@ class Office:
 
     async def listed(self, **asked: Any) -> list[dict[str, Any]]:
         """Return the letters of a list, oldest first."""
-        return (await self.call("GET", "/v1/dlq", 200, params=asked))["items"][::-1]
+        items: list[dict[str, Any]] = (await self.call("GET", "/v1/dlq", 200, params=asked))["items"]
+        return items[::-1]
 
     async def offsets(self, **asked: Any) -> list[int]:
         """Return the original offsets of the letters of a list, which tell them apart."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.binding.groups.store import GroupStore
 from services.binding.members.changes import Change, MemberChanges
@@ -21,8 +22,8 @@ from shared.outbox import publication, tombstone
 FORGET = "forget"
 
 
-def _items(member: Member, contacts: list[str], erasures: Erasures, now: Now) -> list[Document]:
-    at = now()
+def erasure_items(member: Member, contacts: list[str], erasures: Erasures, at: datetime) -> list[Document]:
+    """Return what follows from an erasure: everyone who reads the topics is told, LINE's link is taken away."""
     items = []
     for identity in [*contacts, member.id]:
         event = erasures.event(identity, at)
@@ -37,7 +38,7 @@ async def erase_member(member_id: str, changes: MemberChanges, erasures: Erasure
 
     def decide(member: Member) -> Change:
         contacts = erase(member, now())
-        return Change(sends=_items(member, contacts, erasures, now), touched=True)
+        return Change(sends=erasure_items(member, contacts, erasures, now()), touched=True)
 
     return await changes.of_member(member_id, decide) is not None
 

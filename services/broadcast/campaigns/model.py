@@ -17,7 +17,7 @@ from shared.ids import split_contact, stable_uuid
 
 State = Literal["draft", "scheduled", "freezing", "running", "paused", "finished", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
-PausedReason = Literal["staff", "quota", "unauthorised", "errors", "blocks", "overdue"]
+PausedReason = Literal["staff", "quota", "unauthorised", "errors", "blocks", "overdue", "restored"]
 OverQuota = Literal["hold", "send"]
 
 FOLLOWING: Mapping[State, frozenset[State]] = {
