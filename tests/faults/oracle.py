@@ -30,7 +30,7 @@ class Observed:
     people: contacts that broadcast knows as friends.
     counted: by account and counter, how much was added since the beginning.
     told: by member, the version that member.state holds last, and the highest that it holds.
-    unsettled: events whose reply ended without anybody knowing how (documented: not sent again).
+    unsettled: events whose reply ended without anybody knowing how (documented: not sent again, and not told of).
     letters: dead letters since the beginning.
     """
 
@@ -74,29 +74,36 @@ def judge(ledger: Ledger, observed: Observed) -> Verdict:
     verdict.lost += [f"event {event_id} was answered 200 and is not on line.events" for event_id in sorted(missing)]
     verdict.lost += ["a record became a dead letter"] * observed.letters
     stored = [event for event in ledger.events.values() if event.id in observed.stored]
-    _judge_answers(ledger, stored, observed, verdict)
+    answers = _answers(ledger, observed)
+    _judge_answers(stored, answers, observed, verdict)
     _judge_desk(stored, observed, verdict)
     _judge_people(stored, observed, verdict)
-    _judge_counters(stored, observed, verdict)
+    _judge_counters(stored, answers, observed, verdict)
     return verdict
 
 
-def _judge_answers(ledger: Ledger, stored: Iterable[Sent], observed: Observed, verdict: Verdict) -> None:
-    """Every greeting and automatic answer left once, by its reply token or by the push of its own retry key."""
+def _answers(ledger: Ledger, observed: Observed) -> Counter[str]:
+    """Count by event what LINE accepted: replies to it, and pushes under the retry key of its own answer."""
     pushes = {retry_key(f"{sent.id}.{purpose}"): sent for sent, purpose in _answered(ledger.events.values())}
     found: Counter[str] = Counter()
     for accept in observed.accepts:
         sent = ledger.events.get(accept["webhook_event_id"] or "") or pushes.get(accept["retry_key"] or "")
         if sent is not None:
             found[sent.id] += 1
+    return found
+
+
+def _judge_answers(stored: Iterable[Sent], answers: Counter[str], observed: Observed, verdict: Verdict) -> None:
+    """Every greeting and automatic answer left once."""
     expected = {sent.id: purpose for sent, purpose in _answered(stored)}
     for event_id, purpose in expected.items():
-        if event_id in observed.unsettled and not found[event_id]:
+        if event_id in observed.unsettled and answers[event_id] < 2:
             verdict.unsettled += 1
         else:
-            verdict.exactly(f"{purpose} of event {event_id}", 1, found[event_id])
-    for event_id in found.keys() - expected.keys():
-        verdict.twice.append(f"an answer to event {event_id} that is owed none")
+            verdict.exactly(f"{purpose} of event {event_id}", 1, answers[event_id])
+    for event_id in answers.keys() - expected.keys():
+        if answers[event_id]:
+            verdict.twice.append(f"an answer to event {event_id} that is owed none")
 
 
 def _answered(events: Iterable[Sent]) -> list[tuple[Sent, str]]:
@@ -127,7 +134,8 @@ def _judge_people(stored: Iterable[Sent], observed: Observed, verdict: Verdict) 
             verdict.lost.append(f"snapshot {highest} of member {n}: version {last} was published after it")
 
 
-def _judge_counters(stored: Iterable[Sent], observed: Observed, verdict: Verdict) -> None:
+def _judge_counters(stored: Iterable[Sent], answers: Counter[str], observed: Observed, verdict: Verdict) -> None:
+    """Insights counts each event, each fact and each sent message once; of an unsettled one nobody could tell it."""
     wanted: Counter[tuple[str, str]] = Counter()
     for sent in stored:
         if sent.kind == "follow":
@@ -138,5 +146,8 @@ def _judge_counters(stored: Iterable[Sent], observed: Observed, verdict: Verdict
     for accept in observed.accepts:
         if accept["api"] in {"reply", "push"}:
             wanted[accept["channel"], "sent_calls"] += 1
+    for sent in stored:
+        if sent.id in observed.unsettled:
+            wanted[sent.channel, "sent_calls"] -= answers[sent.id]
     for channel, name in sorted(wanted.keys() | {key for key in observed.counted if key[1] in COUNTERS}):
         verdict.exactly(f"{name} of {channel}", wanted[channel, name], observed.counted[channel, name])

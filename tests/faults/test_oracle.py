@@ -99,9 +99,16 @@ def test_it_finds_what_came_twice(what: str, ledger: Ledger, observed: Observed)
     assert not verdict.lost
 
 
-def test_a_reply_that_ended_without_anybody_knowing_is_counted_apart(ledger: Ledger, observed: Observed) -> None:
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_reply_of_which_nobody_knows_is_counted_apart(accepted: bool, ledger: Ledger, observed: Observed) -> None:
     observed.unsettled = {"E3"}
-    observed.accepts = observed.accepts[:1]
+    observed.accepts = observed.accepts if accepted else observed.accepts[:1]
     observed.counted["cafe", "sent_calls"] -= 1
     verdict: Verdict = judge(ledger, observed)
     assert (verdict.clean, verdict.unsettled) == (True, 1)
+
+
+def test_a_reply_of_which_nobody_knows_may_not_come_twice(ledger: Ledger, observed: Observed) -> None:
+    observed.unsettled = {"E3"}
+    _add(observed, accept("E3"))
+    assert judge(ledger, observed).twice
