@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.bench import Bench
-from benchmarks.catalogue import UnknownBenchmark, chosen
+from benchmarks.catalogue import BY_ID, UnknownBenchmark, chosen
 from benchmarks.chart import draw
 from benchmarks.cores import Cores, pinned
 from benchmarks.goals import Benchmark
@@ -95,7 +95,9 @@ def _run(console: Console, benchmarks: Sequence[Benchmark], bench: Bench, result
     print_table(console, found)
     if path.is_file():
         chart = path.with_suffix(".svg")
-        chart.write_text(draw(read(path), today), encoding="utf-8")
+        measured = read(path)
+        ordered = {name: measured[name] for name in BY_ID if name in measured}
+        chart.write_text(draw(ordered, today), encoding="utf-8")
         console.print(f"Written: {path} and {chart.name}", soft_wrap=True)
     return int(failed)
 

@@ -8,7 +8,7 @@ from math import log10
 
 from benchmarks.results import Entry
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 960, 400, 110, 70, 44
+WIDTH, LEFT, RIGHT, TOP, ROW = 1060, 500, 110, 70, 44
 LEAST, MOST = 0.25, 16.0
 """Times "good" at the two ends of the scale; what lies beyond is drawn at the end."""
 COLOURS = {"very good": "#1a7f37", "good": "#57ab5a", "below": "#d4a72c"}
@@ -52,7 +52,7 @@ def _row(name: str, entry: Entry, top: int) -> Sequence[str]:
         f'<rect x="{start}" y="{middle - 9}" width="{max(1.0, end - start):.1f}" height="18" rx="3"'
         f' fill="{COLOURS[entry["verdict"]]}"/>',
         f'<line x1="{low}" x2="{high}" y1="{middle}" y2="{middle}" stroke="#1f2328" stroke-width="2"/>',
-        f'<path d="M{goal} {middle - 12} l5 5 l-5 5 l-5 -5 z" fill="#8250df"/>',
+        f'<path d="M{goal} {middle - 5} l5 5 l-5 5 l-5 -5 z" fill="#8250df"/>',
         _text(WIDTH - RIGHT + 12, middle + 5, f"{entry['value']:.3g}{unit}", "#1f2328"),
     ]
 
