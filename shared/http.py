@@ -25,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared.channels import BadFile
+from shared.connections import bounded, end_late, room_for_connections
 from shared.logs import configure_logging
 from shared.settings import BAD_SETTINGS_EXIT, ServiceSettings, load_settings
 
@@ -35,6 +36,8 @@ Check = Callable[[], Awaitable[str | None]]
 
 CHECK_SECONDS = 2.0
 LOOP_STALL_SECONDS = 10.0
+TICKS = 5
+"""Late connections are looked for at every fifth of uvicorn's ten ticks a second."""
 
 
 @dataclass
@@ -110,6 +113,11 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            end_late(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -127,6 +135,7 @@ def _server(app: ASGIApp) -> _Server:
     config = uvicorn.Config(
         app,
         lifespan="off",
+        http=bounded(room_for_connections()),
         access_log=False,
         log_config=None,
         server_header=False,
