@@ -51,6 +51,7 @@ class ConsumerOptions:
     fetch_records: int = 1000
     partition_unfinished: int = 4000
     total_unfinished: int = 20_000
+    total_bytes: int = 64 * 1024 * 1024
     span: int = 10_000
     drain_seconds: float = 20.0
     session_timeout_ms: int = 10_000
@@ -280,8 +281,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 partitions[tp].progress.committed(offset)
 
     @property
-    def _unfinished(self) -> int:
-        return sum(partition.progress.unfinished for partition in self._partitions.values())
+    def _load(self) -> float:
+        """How much of what this process may hold unfinished it holds, by the tighter of both caps."""
+        held = [partition.progress for partition in self._partitions.values()]
+        records, size = sum(p.unfinished for p in held), sum(p.unfinished_bytes for p in held)
+        return max(records / self._options.total_unfinished, size / self._options.total_bytes)
 
     def _full(self, partition: Partition) -> bool:
         progress, options = partition.progress, self._options
@@ -292,14 +296,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._full(partition):
             self._paused.add(tp)
             consumer.pause(tp)
-        if self._unfinished >= self._options.total_unfinished:
+        if self._load >= 1:
             others = set(self._partitions) - self._paused
             self._paused |= others
             if others:
                 consumer.pause(*others)
 
     def _resume(self) -> None:
-        if not self._paused or self._unfinished >= self._options.total_unfinished // 2:
+        if not self._paused or self._load >= 0.5:
             return
         for tp in list(self._paused):
             partition = self._partitions.get(tp)

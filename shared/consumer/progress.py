@@ -14,6 +14,8 @@ class Progress:
     def __init__(self) -> None:
         self._taken: deque[tuple[int, datetime]] = deque()
         self._finished: set[int] = set()
+        self._sizes: dict[int, int] = {}
+        self._bytes = 0
         self._position: int | None = None
         self._committed: int | None = None
         self._last = -1
@@ -24,11 +26,14 @@ class Progress:
             return False
         self._last = record.at.offset
         self._taken.append((record.at.offset, record.written_at))
+        self._sizes[record.at.offset] = size = len(record.value or b"")
+        self._bytes += size
         return True
 
     def finish(self, offset: int) -> None:
         """Note that a taken record is finished, in whatever order."""
         self._finished.add(offset)
+        self._bytes -= self._sizes.pop(offset, 0)
         while self._taken and self._taken[0][0] in self._finished:
             done, _ = self._taken.popleft()
             self._finished.remove(done)
@@ -57,6 +62,11 @@ class Progress:
     def unfinished(self) -> int:
         """How many taken records are not finished."""
         return len(self._taken) - len(self._finished)
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """What the values of the unfinished records hold."""
+        return self._bytes
 
     @property
     def span(self) -> int:

@@ -17,7 +17,7 @@ OFFSETS = st.lists(st.integers(0, 200), min_size=1, max_size=30, unique=True).ma
 
 def record(offset: int) -> Record:
     at = Coordinates("topic", 0, offset)
-    return Record(at, None, None, (), START + timedelta(seconds=offset), at)
+    return Record(at, None, bytes(offset), (), START + timedelta(seconds=offset), at)
 
 
 def taken(offsets: list[int]) -> Progress:
@@ -38,6 +38,7 @@ def test_the_position_is_after_the_longest_finished_prefix(offsets: list[int], d
 
         assert progress.position == (prefix[-1] + 1 if prefix else None)
         assert progress.unfinished == len(open_ones)
+        assert progress.unfinished_bytes == sum(open_ones)
         assert progress.oldest == (START + timedelta(seconds=open_ones[0]) if open_ones else None)
         assert progress.span == (offsets[-1] - open_ones[0] + 1 if open_ones else 0)
 

@@ -200,3 +200,21 @@ async def test_one_member_then_three_then_one_under_load_lose_and_double_nothing
         assert rebalances(first) <= 6
     assert set(done.values()) == {1}
     assert sum((await lab.committed()).values()) == 30 * sent
+
+
+async def test_large_records_are_held_by_their_bytes_and_not_by_their_number(lab: Lab) -> None:
+    release, body = asyncio.Event(), "x" * 200_000
+    done = Counter[str]()
+
+    async def handler(records: Sequence[Record]) -> None:
+        await release.wait()
+        done.update((record.key or b"").decode() for record in records)
+
+    await lab.send(*[(f"k{number}", body) for number in range(120)])
+    async with lab.consuming(handler, total_bytes=2_000_000, fetch_records=5) as consumer:
+        await eventually(lambda: consumer.metrics.paused._value.get() == owned(consumer) > 0)
+        held = consumer.metrics.unfinished.labels(lab.topic)._value.get()
+        assert 10 <= held < 10 + 5
+        release.set()
+        await eventually(lambda: len(done) == 120)
+    assert set(done.values()) == {1}
