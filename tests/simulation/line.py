@@ -13,7 +13,6 @@ from tests.simulation.loop import Process
 from tests.simulation.world import World
 
 TOKEN_LIFE = 60.0
-ANSWERS = (500, 429, 500, 400)
 
 
 class Response:
@@ -50,9 +49,16 @@ class Line:
         self._world = world
         self.accepted: list[Accepted] = []
         self.tokens: dict[str, float] = {}
-        """Reply tokens and when they were given out; a used one is gone."""
+        """Reply tokens that are not used, and when they were given out."""
+        self._given: set[str] = set()
         self._keys: set[str] = set()
         self.token_refused = False
+
+    def give(self, token: str) -> None:
+        """Give a reply token out with an event; redelivered, the event carries the same one."""
+        if token not in self._given:
+            self._given.add(token)
+            self.tokens[token] = self._world.now
 
     def take(self, api: str, key: str, body: Mapping[str, Any]) -> Response:
         """Answer a call."""

@@ -7,7 +7,7 @@ from random import Random
 from typing import Literal
 
 Kind = Literal["crash", "freeze", "drain", "start", "store", "broker", "line", "token"]
-SPAN = 12.0
+SPAN = 8.0
 """Virtual seconds in which records come in and things break; afterwards all heals."""
 KINDS: tuple[Kind, ...] = (
     "crash",

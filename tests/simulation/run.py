@@ -41,6 +41,8 @@ from tests.simulation.world import World
 MOST_SECONDS = 240.0
 """Virtual seconds after which a schedule must be quiet."""
 LOOK_EVERY = 0.5
+COLLECT_EVERY = 50
+HEALS_AT = SPAN + 4.0
 LOGGERS = (
     shared.answers.courier,
     shared.consumer.attempts,
@@ -97,6 +99,7 @@ class Run:
         self._slots: list[tuple[Process, Service] | None] = [None, None, None]
         self._starts = 0
         self._healed = False
+        self._busy_until = 0.0
 
     def records(self, topic: str) -> list[Stored]:
         """Return a topic's records; of several partitions one after the other."""
@@ -112,7 +115,7 @@ class Run:
             world.loop.on_server(arrival.at, self._arrive, arrival)
         for fault in plan.faults:
             self._schedule(fault)
-        world.loop.on_server(SPAN + 10.0, self._heal)
+        world.loop.on_server(HEALS_AT, self._heal)
         world.loop.on_server(LOOK_EVERY, self._look)
         if not world.loop.run(lambda: self._quiet or len(world.violations) > 3, MOST_SECONDS):
             world.fail("not quiet", f"after {MOST_SECONDS:.0f} virtual seconds")
@@ -125,7 +128,7 @@ class Run:
 
     def _look(self) -> None:
         self.group.look()
-        self._quiet = self._healed and oracle.quiet(self)
+        self._quiet = self._healed and self.world.now > self._busy_until and oracle.quiet(self)
         for entry in self._slots:
             if entry is not None and (failure := entry[1].consumer._failure) is not None:
                 self.world.fail("consumer ended", failure)
@@ -133,7 +136,7 @@ class Run:
 
     def _arrive(self, arrival: Any) -> None:
         if arrival.value == b"reply":
-            self.line.tokens.setdefault(arrival.event_id, self.world.now)
+            self.line.give(arrival.event_id)
         self.log.append(ARRIVALS, arrival.key, arrival.value, ((EVENT_ID, arrival.event_id.encode()),))
 
     def _start(self, slot: int) -> None:
@@ -183,6 +186,7 @@ class Run:
         world = self.world
         entry = self._slots[fault.slot]
         world.note("fault", fault.kind, fault.slot)
+        self._busy_until = max(self._busy_until, world.now + fault.seconds)
         later = world.loop.on_server
         match fault.kind:
             case "crash" if entry is not None:
@@ -277,6 +281,9 @@ class Stage:
 def staged() -> Iterator[Stage]:
     """Put the world's clock, randomness, broker, metrics and log in the place of the real ones."""
     stage = Stage()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
     VirtualDatetime.stage = stage
     with contextlib.ExitStack() as stack:
         for target, name, value in (
@@ -296,7 +303,11 @@ def staged() -> Iterator[Stage]:
             *((module, "logger", Listener(stage)) for module in LOGGERS),
         ):
             stack.enter_context(patch.object(target, name, value))
-        yield stage
+        try:
+            yield stage
+        finally:
+            gc.enable()
+            gc.unfreeze()
 
 
 def play(stage: Stage, seed: int, service: type[Service] = Service) -> Result:
@@ -307,5 +318,7 @@ def play(stage: Stage, seed: int, service: type[Service] = Service) -> Result:
         run.play()
     finally:
         run.world.loop.bury()
+    if seed % COLLECT_EVERY == 0:
+        gc.collect()
     world = run.world
     return Result(seed, tuple(world.violations), world.counts, world.now, world)
