@@ -1,4 +1,4 @@
-"""The pace of one channel, just under LINE's limit in any second: it starts empty and gives way to refusals."""
+"""The pace of one channel, just under LINE's limit in any second; it gives way to refusals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ Sleep = Callable[[float], Awaitable[None]]
 class Pace:
     """Lets callers through one by one, in their order, `most` a second and in no second more than one above it.
 
-    It starts empty, so that a sender which takes over adds nothing to what the one before let through.
+    It starts with nothing but what is made good, fifteen calls: a sender that takes over does so later than those are
+    worth, so that it adds nothing to what the one before let through.
     """
 
     def __init__(self, most: float, clock: Callable[[], float] = monotonic, sleep: Sleep = asyncio.sleep) -> None:
