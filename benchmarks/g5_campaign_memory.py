@@ -1,4 +1,4 @@
-"""G5: the most memory a sender holds for a campaign of 10,000, 100,000 and 1,000,000 people, 100,000 friends in turn."""
+"""G5: the most memory a sender holds for a campaign of 10,000, 100,000 and 1,000,000 people, some of them repeated."""
 
 from __future__ import annotations
 
