@@ -14,7 +14,7 @@ from tests.simulation.broker import Group, Joined, Log, Stored
 from tests.simulation.loop import Process
 from tests.simulation.world import World
 
-HEARTBEAT = 0.7
+HEARTBEAT = 1.2
 FETCHED = 4
 """Records of one fetch at most: small, so that batches are cut in many ways."""
 

@@ -136,7 +136,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def on_server(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Run a callback of the world, which no process's death stops."""
-        self.call_at(self._now + delay, callback, *args, context=self.server)
+        when = self._now + delay
+        self._numbers += 1
+        handle = Handle(callback, args, self.server, when)
+        heapq.heappush(self._timers, (when, self._rng.random(), self._numbers, handle))
 
     def spawn(self, process: Process, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a process."""

@@ -292,7 +292,7 @@ def staged() -> Iterator[Stage]:
             (shared.ids, "time", stage),
             (shared.ids, "os", stage),
             (shared.consumer.consumer, "kafka", stage),
-            (shared.consumer.consumer, "RESUME_SECONDS", 0.4),
+            (shared.consumer.consumer, "RESUME_SECONDS", 0.5),
             (shared.consumer.consumer, "COMMIT_EVERY", 1),
             (Consumer, "_observe", lambda _: None),
             (shared.consumer.consumer, "ConsumerMetrics", Silence),

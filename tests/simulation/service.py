@@ -39,7 +39,7 @@ OPTIONS = ConsumerOptions(
     SERVICE, "", drain_seconds=2.0, session_timeout_ms=4000, partition_unfinished=8, span=12, total_unfinished=14
 )
 PATIENCE = Patience(attempts=2, within=4.0, attempt=2.0)
-RELAY_EVERY, RELAY_AFTER = 2.0, 3.0
+RELAY_EVERY, RELAY_AFTER = 3.0, 3.0
 
 
 class Contacts:

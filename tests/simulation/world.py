@@ -51,6 +51,10 @@ class World:
         """Virtual seconds since the start."""
         return self.loop.time()
 
+    def latency(self) -> float:
+        """Draw how long a call or its answer is on the way."""
+        return LATENCIES[int(self.rng.random() * len(LATENCIES))]
+
     def note(self, *facts: Any) -> None:
         """Add a line to the trace."""
         self.trace.append((self.now, *facts))
@@ -98,7 +102,7 @@ class World:
         fate = self.fate(server)
         if fate == "late" and not late:
             fate = "unanswered"
-        there = self.rng.choice(LATENCIES)
+        there = self.latency()
         self.note(process.name, what, fate)
         if fate is not None:
             self.counts[f"{server} {fate}"] += 1
@@ -129,7 +133,7 @@ class World:
             if isinstance(value, asyncio.Future):
                 value.add_done_callback(lambda done: self._answer(answer, done.result()), context=self.loop.server)
             else:
-                self.loop.on_server(self.rng.choice(LATENCIES), self._answer, answer, value)
+                self.loop.on_server(self.latency(), self._answer, answer, value)
 
     @staticmethod
     def _answer(answer: asyncio.Future[Any], value: Any) -> None:
