@@ -16,7 +16,7 @@ MUSUBI := $(PYTHON) -m musubi
 READY := $(VENV)/.installed
 GROUPS := dev ingest binding broadcast ticketing insights topics simulator local
 
-.PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench faults soak clean lock chromium prometheus
+.PHONY: help up down status logs demo test test-unit check fmt topics asyncapi bench faults soak simulate clean lock chromium prometheus
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ faults: $(READY) ## Kill, freeze and cut off everything under traffic, and judge
 
 soak: $(READY) ## Anything at random for a while, then judge (SECONDS=600, SEED=n)
 	@$(PYTHON) -m tests.faults --soak $(or $(SECONDS),600) --table .local/soak.md .local/soak.json $(if $(SEED),--seed $(SEED))
+
+simulate: $(READY) ## Play schedules of crashes and trouble in virtual time, find planted bugs (SEEDS=100000, SEED=n replays)
+	@$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),100000) $(if $(SEED),--seed $(SEED))
 
 clean: $(READY) ## Stop everything and wipe data, logs and development keys
 	@$(MUSUBI) clean

@@ -1,4 +1,4 @@
-"""Kafka's side: logs of partitions, and a consumer group's coordinator with generations, sessions and fenced commits."""
+"""Kafka's side: logs of partitions; a consumer group's coordinator with generations, sessions, fenced commits."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _holds(operator: str, wanted: Any, found: Sequence[Any]) -> bool:
         case "$size":
             return any(isinstance(value, list) and len(value) == wanted for value in found)
         case "$exists":
-            return bool(found) == wanted
+            return bool(found) is bool(wanted)
         case "$elemMatch":
             return any(matches(one, wanted) for value in found if isinstance(value, list) for one in value)
         case _:
@@ -55,7 +55,7 @@ def _holds(operator: str, wanted: Any, found: Sequence[Any]) -> bool:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    return value == wanted or (isinstance(value, list) and not isinstance(wanted, list) and wanted in value)
+    return bool(value == wanted or (isinstance(value, list) and not isinstance(wanted, list) and wanted in value))
 
 
 def matches(document: Mapping[str, Any], where: Mapping[str, Any]) -> bool:

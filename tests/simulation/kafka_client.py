@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -26,7 +27,8 @@ class Coordinator:
 
 
 def _trouble() -> Exception:
-    return KafkaConnectionError("no answer")
+    error: Exception = KafkaConnectionError("no answer")
+    return error
 
 
 class Client:
@@ -95,7 +97,7 @@ class Client:
             name = self._coordinator.member_id
             try:
                 async with asyncio.timeout(30):
-                    joined: Joined = await self._call("join", lambda name=name: self._group.join(name))
+                    joined: Joined = await self._call("join", partial(self._group.join, name))
                 return joined
             except (KafkaError, TimeoutError):
                 await asyncio.sleep(0.3)
@@ -107,7 +109,7 @@ class Client:
             if not name or generation < 0:
                 continue
             try:
-                answer = await self._call("heartbeat", lambda n=name, g=generation: self._group.heartbeat(n, g))
+                answer = await self._call("heartbeat", partial(self._group.heartbeat, name, generation))
             except KafkaError:
                 continue
             if generation != self._generation:

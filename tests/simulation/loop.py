@@ -14,7 +14,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 START = 1_790_000_000.0
 """UNIX time at which every schedule starts."""
@@ -71,7 +71,13 @@ class VirtualTask(asyncio.Task[Any]):
         return self._number
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+if TYPE_CHECKING:
+    _Loop: Any = object
+else:
+    _Loop = asyncio.AbstractEventLoop
+
+
+class VirtualLoop(_Loop):  # type: ignore[misc]
     """Runs callbacks in virtual time."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -197,8 +203,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 work = task.get_coro()
                 for _ in range(8):
                     try:
-                        work.close()  # type: ignore[union-attr]
-                    except BaseException:  # noqa: BLE001, S112 - a `finally` that would wait again: ask once more
+                        work.close()
+                    except BaseException:  # noqa: BLE001 - a `finally` that would wait again: ask once more
                         continue
                     break
             else:

@@ -65,8 +65,8 @@ def draw(rng: Random) -> Plan:
     for number in range(rng.randint(3, 10)):
         at, key = rng.uniform(0.0, SPAN * 0.7), rng.choice(keys)
         value = rng.choice((b"none", b"push", b"push", b"reply", b"bad" if rng.random() < 0.2 else b"none"))
-        for again in range(1 + (rng.random() < 0.3) + (rng.random() < 0.1)):
-            arrivals.append(Arrival(at + again * rng.uniform(0.0, 3.0), key, f"e{number}", value))
+        times = 1 + (rng.random() < 0.3) + (rng.random() < 0.1)
+        arrivals += [Arrival(at + n * rng.uniform(0.0, 3.0), key, f"e{number}", value) for n in range(times)]
     faults = tuple(_fault(rng) for _ in range(rng.randint(1, 5)))
     trouble = {server: rng.choice(RATES) for server in ("store", "broker", "line")}
     arrivals.sort(key=lambda arrival: arrival.at)

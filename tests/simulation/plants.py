@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from unittest.mock import patch
 
+from aiokafka import TopicPartition
+
 import shared.consumer.claims
 import shared.line.prepared
-from aiokafka import TopicPartition
 from shared.clock import utcnow
 from shared.consumer import Consumer, Record
 from shared.consumer.progress import Progress
@@ -55,10 +56,9 @@ def commit_after_revoke(_: Stage) -> Iterator[None]:
 
 def retry_with_a_new_key(stage: Stage) -> contextlib.AbstractContextManager[object]:
     """Each attempt of a push has a retry key of its own."""
-    fresh = patch.object(
+    return patch.object(
         shared.line.prepared, "retry_key", lambda _: str(uuid.UUID(int=stage.world.rng.getrandbits(128)))
     )
-    return fresh
 
 
 class CheckThenInsert(Contacts):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -31,7 +30,7 @@ from tests.simulation import oracle
 from tests.simulation.broker import Group, Log, Stored
 from tests.simulation.kafka_client import Broker, Sender
 from tests.simulation.line import Line, Session
-from tests.simulation.loop import START, PROCESS, Process
+from tests.simulation.loop import PROCESS, START, Process
 from tests.simulation.plan import SPAN, Fault, Plan, draw
 from tests.simulation.service import ARRIVALS, FACTS, OPTIONS, SERVICE, Service
 from tests.simulation.silence import Listener, Silence

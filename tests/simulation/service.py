@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any, cast
 
 from shared.answers import ANSWER, AnswerCourier, AnswerMetrics, notice_item

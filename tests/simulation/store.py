@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
@@ -124,7 +124,7 @@ class Collection:
 
         def apply() -> None:
             for operation in operations:
-                self._update(operation._filter, operation._doc, False, ())
+                self._update(operation._filter, cast(Document, operation._doc), False, ())
 
         await self.call("bulk_write", apply)
 

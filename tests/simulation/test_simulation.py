@@ -55,7 +55,7 @@ def test_a_planted_bug_is_found(name: str) -> None:
     found = find(name, FOUND_WITHIN[name])
 
     assert found is not None, f"{name} was not found within {FOUND_WITHIN[name]} schedules"
-    print(f"{name}: found by schedule {found[0]}: {found[1][0]}")  # noqa: T201
+    print(f"{name}: found by schedule {found[0]}: {found[1][0]}")
 
 
 def test_a_seed_is_replayed_exactly() -> None:

@@ -32,7 +32,7 @@ class World:
     """The seed's randomness, the loop, the trace, and what is wrong with the servers just now."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)  # noqa: S311
+        self.rng = random.Random(seed)
         self.loop = VirtualLoop(self.rng)
         self.trace: list[tuple[Any, ...]] = []
         self.counts: Counter[str] = Counter()
