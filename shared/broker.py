@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from shared.clock import monotonic
 from shared.consumer.records import Record, read_record
+from shared.kafka_access import kafka_servers
 
 logger = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024
 
+COORDINATOR_SECONDS = 20.0
+_Answer = TypeVar("_Answer")
+
 KAFKA_TROUBLE = (KafkaError, OSError, asyncio.TimeoutError)
 """What a client raises while the broker cannot be reached."""
+
+
+_SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
 
 
 def create_broker(kafka_url: str, client_id: str) -> KafkaBroker:
@@ -30,6 +39,7 @@ def create_broker(kafka_url: str, client_id: str) -> KafkaBroker:
     """
     return KafkaBroker(
         kafka_url.split(","),
+        security=_security(kafka_servers(kafka_url)),
         client_id=client_id,
         acks="all",
         enable_idempotence=True,
@@ -41,9 +51,21 @@ def create_broker(kafka_url: str, client_id: str) -> KafkaBroker:
     )
 
 
+def _security(options: Mapping[str, Any]) -> BaseSecurity | None:
+    """Say in FastStream's words how Kafka lets us in."""
+    context, protocol = options.get("ssl_context"), options.get("security_protocol")
+    if protocol is None:
+        return None
+    kind = _SASL.get(options.get("sasl_mechanism", ""))
+    if kind is None:
+        return BaseSecurity(ssl_context=context, use_ssl=True)
+    user, password = options["sasl_plain_username"], options["sasl_plain_password"]
+    return kind(user, password, ssl_context=context, use_ssl=context is not None)
+
+
 async def kafka_problem(kafka_url: str, topics: Sequence[str]) -> str | None:
     """Say what is missing of Kafka: None where it answers and has these topics."""
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka_url.split(","), request_timeout_ms=3000)
+    client = AIOKafkaAdminClient(**kafka_servers(kafka_url), request_timeout_ms=3000)
     try:
         await client.start()
         present = set(await client.list_topics())
@@ -71,9 +93,7 @@ async def reading(kafka_url: str, topic: str) -> AsyncIterator[Any]:
         KafkaError: also where the broker does not know the topic just now, as right after it froze: an empty reading
             would pass for an empty topic.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka_url.split(","), enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    consumer = AIOKafkaConsumer(**kafka_servers(kafka_url), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         await consumer._client.add_topic(topic)
@@ -122,7 +142,7 @@ async def group_offsets(kafka_url: str, group: str) -> Places:
         KafkaError, OSError: Kafka does not answer.
     """
     async with _administering(kafka_url) as admin:
-        committed = await admin.list_consumer_group_offsets(group)
+        committed = await _patiently(lambda: admin.list_consumer_group_offsets(group))
     return {(place.topic, place.partition): meta.offset for place, meta in committed.items() if meta.offset >= 0}
 
 
@@ -133,7 +153,7 @@ async def group_runs(kafka_url: str, group: str) -> bool:
         KafkaError, OSError: Kafka does not answer.
     """
     async with _administering(kafka_url) as admin:
-        [answer] = await admin.describe_consumer_groups([group])
+        [answer] = await _patiently(lambda: admin.describe_consumer_groups([group]))
     return any(state not in {"Empty", "Dead"} for _, _, state, *_ in answer.groups)
 
 
@@ -143,8 +163,10 @@ async def log_bounds(kafka_url: str, places: Iterable[tuple[str, int]]) -> tuple
     Raises:
         KafkaError, OSError: Kafka does not answer, or does not know a topic.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url.split(","), enable_auto_commit=False)
     wanted = [TopicPartition(*place) for place in places]
+    if not wanted:
+        return {}, {}
+    consumer = AIOKafkaConsumer(**kafka_servers(kafka_url), enable_auto_commit=False)
     try:
         await consumer.start()
         first, end = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)
@@ -159,7 +181,7 @@ async def commit_for(kafka_url: str, group: str, offsets: Places) -> None:
     Raises:
         KafkaError, OSError: Kafka does not answer, or the group has members.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url.split(","), group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka_servers(kafka_url), group_id=group, enable_auto_commit=False)
     places = {TopicPartition(*place): offset for place, offset in offsets.items()}
     try:
         await consumer.start()
@@ -171,9 +193,21 @@ async def commit_for(kafka_url: str, group: str, offsets: Places) -> None:
 
 @asynccontextmanager
 async def _administering(kafka_url: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(bootstrap_servers=kafka_url.split(","), request_timeout_ms=5000)
+    client = AIOKafkaAdminClient(**kafka_servers(kafka_url), request_timeout_ms=5000)
     try:
         await client.start()
         yield client
     finally:
         await client.close()
+
+
+async def _patiently(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    """Call again for a while: a group's coordinator is nowhere while it moves, or is first made."""
+    until = monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            return await call()
+        except KafkaError as error:
+            if not error.retriable or monotonic() >= until:
+                raise
+        await asyncio.sleep(0.3)

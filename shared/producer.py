@@ -23,6 +23,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.kafka_access import kafka_servers
 from shared.producer_lanes import Batch, BrokerUnavailable, Client, Delivery, Lane, Record
 
 __all__ = ["BrokerUnavailable", "Producer", "Record", "RecordTooLarge"]
@@ -175,7 +176,7 @@ class Producer:
         max_records: int = MAX_RECORDS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._servers = servers.split(",")
+        self._servers = servers
         self._client_id = client_id
         self._max_records, self._max_bytes = max_records, max_bytes
         self._records = self._bytes = 0
@@ -337,7 +338,7 @@ class Producer:
 
     async def _connect(self) -> _Session | None:
         client = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **kafka_servers(self._servers),
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,

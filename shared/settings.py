@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BAD_SETTINGS_EXIT = 2
@@ -46,7 +46,26 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class ServiceSettings(BaseSettings):
+class KafkaAccess(BaseSettings):
+    """How Kafka lets a process in; the words are Kafka's own."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ca_file: ReadableFile | None = None
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password_file: ReadableFile | None = None
+
+    @model_validator(mode="after")
+    def _has_user(self) -> Self:
+        user = self.kafka_sasl_username and self.kafka_sasl_password_file
+        if self.kafka_security_protocol.startswith("SASL") and not user:
+            raise ValueError("SASL needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE")
+        return self
+
+
+class ServiceSettings(KafkaAccess):
     """What every process needs (design §12); a service adds its own fields in its `settings.py`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

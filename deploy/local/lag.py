@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.probes import quiet_client
+from shared.kafka_access import kafka_servers
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ def consumer_lag(kafka_url: str, services: Iterable[str]) -> list[Lag]:
 
 
 async def _lag(kafka_url: str, services: tuple[str, ...]) -> list[Lag]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_url, request_timeout_ms=5000)
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_url, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**kafka_servers(kafka_url), request_timeout_ms=5000)
+    consumer = AIOKafkaConsumer(**kafka_servers(kafka_url), enable_auto_commit=False)
     try:
         await admin.start()
         await consumer.start()

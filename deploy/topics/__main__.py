@@ -8,19 +8,16 @@ from typing import Annotated
 
 from aiokafka.errors import KafkaError
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.topics.job import TopicMismatch, TopicRefused, apply_topics
 from shared.broker import until_kafka
-from shared.settings import KafkaServers, load_settings
+from shared.settings import KafkaAccess, KafkaServers, load_settings
 
 WAIT_SECONDS = 120.0
 
 
-class TopicJobSettings(BaseSettings):
+class TopicJobSettings(KafkaAccess):
     """The environment of the topic job; production sets TOPIC_REPLICATION to 3."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     kafka_url: KafkaServers
     topic_replication: Annotated[int, Field(ge=1, le=32767)] = 1

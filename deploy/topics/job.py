@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from shared.kafka_access import kafka_servers
 from shared.topics import TOPICS, Topic
 
 REQUEST_MS = 15_000
@@ -49,7 +50,7 @@ async def apply_topics(kafka_url: str, replication: int = 1, topics: Sequence[To
         TopicRefused: the broker refused a change.
         KafkaError: the broker cannot be reached.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_url.split(","), request_timeout_ms=REQUEST_MS)
+    admin = AIOKafkaAdminClient(**kafka_servers(kafka_url), request_timeout_ms=REQUEST_MS)
     try:
         await admin.start()
         shapes = await _shapes(admin)
