@@ -15,6 +15,7 @@ from datetime import timedelta
 from shared.clock import Now, utcnow
 from shared.ids import ulid
 from shared.mongo import Database, DuplicateKeyError, is_unavailable
+from shared.producer_lanes import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,8 @@ async def repeating(name: str, every: float, step: Callable[[], Awaitable[None]]
             try:
                 await step()
             except Exception as error:
-                if is_unavailable(error):
-                    logger.warning("waiting for the store", extra={"loop": name, "reason": error.__class__.__name__})
+                if is_unavailable(error) or isinstance(error, BrokerUnavailable):
+                    logger.warning("waiting for a server", extra={"loop": name, "reason": error.__class__.__name__})
                 else:
                     logger.exception("a background step failed", extra={"loop": name})
             await asyncio.sleep(every * random.uniform(0.8, 1.2))  # noqa: S311
