@@ -126,9 +126,36 @@ class _CatchAll:
             await response(scope, receive, send)
 
 
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "request_id": {"type": "string"},
+    },
+}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    kind: {"description": description, "content": {"application/problem+json": {"schema": _PROBLEM}}}
+    for kind, description in (("4XX", "Refused; `type` and `errors` say why."), ("5XX", "Not now; try again."))
+}
+"""What every operation may answer besides its own (RFC 9457). FastAPI would describe a 422 of another form."""
+
+
 def create_api(title: str, registry: CollectorRegistry) -> FastAPI:
     """Return a FastAPI app with OpenAPI at `/docs`, problem details for every error, ids and metrics for requests."""
-    api = FastAPI(title=title, version="1", docs_url="/docs", redoc_url=None, openapi_url="/openapi.json")
+    api = FastAPI(
+        title=title, version="1", docs_url="/docs", redoc_url=None, openapi_url="/openapi.json", responses=_REFUSALS
+    )
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http)
     api.add_exception_handler(RequestValidationError, _on_invalid)

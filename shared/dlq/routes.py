@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from shared.api import Limit, Moment, decode_cursor, encode_cursor
 from shared.auth import AdminKeys, Principal, allowed
@@ -33,7 +33,7 @@ class Sweep(BaseModel):
     since: Moment | None = None
     until: Moment | None = None
     most: Annotated[int, Field(ge=1, le=MOST)] = MOST
-    dry_run: bool = True
+    dry_run: StrictBool = True
 
     def filter(self) -> LetterFilter:
         """Return which letters are meant."""
