@@ -15,6 +15,7 @@ from shared.broker import Places, commit_for, group_offsets, group_runs, log_bou
 from shared.clock import monotonic, utcnow
 from shared.erasures import Erasures
 from shared.mongo import Collection, Database, RawDocument, untouched
+from shared.topics import MEMBER_STATE
 
 BATCH_DOCUMENTS = 500
 BATCH_BYTES = 8 * 1024 * 1024
@@ -143,13 +144,18 @@ def _offsets(saved: Saved) -> Places:
 async def _go_back(place: Place, saved: Saved, kafka_url: str) -> tuple[int, int]:
     """Let the group go on where it was at the backup; return how many records come again, and how many are gone.
 
-    A partition that had nothing committed then is read from its beginning.
+    A partition that had nothing committed then is read from its beginning. Binding's own snapshots were read to their
+    end just now: read again, each older one would look like one that was told too late.
     """
     then = _offsets(saved)
     known = {**dict(await group_offsets(kafka_url, place.group)), **then}
     first, ends = await log_bounds(kafka_url, known)
-    target = {at: max(then.get(at, 0), first[at]) for at in known}
+    target = {at: ends[at] if _was_read(place, at[0]) else max(then.get(at, 0), first[at]) for at in known}
     if target:
         await commit_for(kafka_url, place.group, target)
-    lost = sum(first[at] - offset for at, offset in then.items() if offset < first[at])
+    lost = sum(first[at] - offset for at, offset in then.items() if offset < first[at] and not _was_read(place, at[0]))
     return sum(ends[at] - offset for at, offset in target.items()), lost
+
+
+def _was_read(place: Place, topic: str) -> bool:
+    return place.service == "binding" and topic == MEMBER_STATE
