@@ -19,6 +19,7 @@ import msgspec
 import orjson
 import pytest
 import yaml
+from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
@@ -74,6 +75,8 @@ class Stage:
     database: Database
     sender: Producer
     line: httpx.AsyncClient
+    webhooks: list[dict[str, Any]]
+    """Events that LINE has sent and that have not arrived yet."""
 
     @property
     def place(self) -> Place:
@@ -90,12 +93,18 @@ class Stage:
             await process.wait()
 
     async def people(self, count: int) -> list[str]:
-        """Make users at LINE who are friends of the account."""
+        """Make users at LINE."""
         made = await self.line.post("/users", json={"count": count, "seed": ulid(), "start": 0})
         users: list[str] = made.raise_for_status().json()["user_ids"]
+        return users
+
+    async def befriend(self, *users: str) -> None:
+        """Let users add the account; LINE's own events arrive, whose reply tokens are good for one reply."""
         for user in users:
             (await self.line.post(f"/{self.channel}/users/{user}/follow", json={})).raise_for_status()
-        return users
+        await eventually(lambda: len(self.webhooks) == len(users), 30)
+        await self.happens(*self.webhooks)
+        self.webhooks.clear()
 
     async def happens(self, *events: dict[str, Any]) -> None:
         """Let LINE's events arrive."""
@@ -168,6 +177,26 @@ async def offsets_of(kafka_url: str, group: str) -> AsyncIterator[AIOKafkaConsum
         await consumer.stop()
 
 
+@contextlib.asynccontextmanager
+async def door(heard: list[dict[str, Any]]) -> AsyncIterator[str]:
+    """Take webhooks; yields where."""
+
+    async def take(request: web.Request) -> web.Response:
+        heard.extend((await request.json())["events"])
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/webhook/{channel}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 @pytest.fixture
 async def stage(kafka_url: str, mongo_url: str, database: Database, tmp_path: Path) -> AsyncIterator[Stage]:
     channel = f"t-{ulid().lower()}"
@@ -197,16 +226,17 @@ async def stage(kafka_url: str, mongo_url: str, database: Database, tmp_path: Pa
     async with offsets_of(kafka_url, group) as consumer:
         consumer.assign(places())
         await consumer.commit(await consumer.end_offsets(places()))
-    simulator = SimulatorSettings(
-        channels_file=tmp_path / "CHANNELS_FILE",
-        port=0,
-        rate_limits=0,
-        redelivery=False,
-        webhook_base_url="http://127.0.0.1:1",
-        log_level="WARNING",
-    )
     sender = Producer(kafka_url, "test", registry=CollectorRegistry())
+    webhooks: list[dict[str, Any]] = []
     async with contextlib.AsyncExitStack() as stack:
+        simulator = SimulatorSettings(
+            channels_file=tmp_path / "CHANNELS_FILE",
+            port=0,
+            rate_limits=0,
+            redelivery=False,
+            webhook_base_url=await stack.enter_async_context(door(webhooks)),
+            log_level="WARNING",
+        )
         url, _ = await stack.enter_async_context(stand_in(simulator))
         environment = {
             **{name: str(tmp_path / name) for name in files},
@@ -220,30 +250,29 @@ async def stage(kafka_url: str, mongo_url: str, database: Database, tmp_path: Pa
         line = await stack.enter_async_context(httpx.AsyncClient(base_url=f"{url}/control", timeout=30))
         await sender.start()
         stack.push_async_callback(sender.close)
-        yield Stage(tmp_path, environment, kafka_url, channel, database, sender, line)
+        yield Stage(tmp_path, environment, kafka_url, channel, database, sender, line, webhooks)
 
 
 async def test_a_restored_binding_is_what_it_was_and_greets_nobody_twice(stage: Stage) -> None:
     ann, bob, eve, new = await stage.people(4)
-    later = utcnow() + timedelta(seconds=1)
     file = stage.folder / "backup.zip"
 
     async with stage.deployed() as process:
-        await stage.happens(follow(ann), follow(bob), follow(eve))
+        await stage.befriend(ann, bob, eve)
         await eventually(stage.settled, 60, every=0.3)
         backed_up = {document["_id"]: document["version"] for document in (await stage.members()).values()}
         with writing(file) as writer:
             manifest = await back_up([stage.place], stage.kafka_url, writer)
-        await stage.happens(
-            unfollow(bob, later), follow(bob, later + timedelta(seconds=1), unblocked=True), follow(new)
-        )
+        later = utcnow() + timedelta(seconds=1)
+        await stage.happens(unfollow(bob, later), follow(bob, later + timedelta(seconds=1), unblocked=True))
+        await stage.befriend(new)
         await eventually(stage.settled, 60, every=0.3)
         erased = (await stage.members())[contact_id(stage.channel, eve)]["_id"]
         async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as http:
             (await http.delete(f"{process.url}/v1/members/{erased}")).raise_for_status()
         await eventually(stage.settled, 60, every=0.3)
         with opened(file) as archive, pytest.raises(StackError, match="runs: stop all"):
-            await stage.bring_back(archive, replace=True)
+            await stage.bring_back(archive, replace=True, patience=0)
     ids = {contact: document["_id"] for contact, document in (await stage.members()).items()}
     before, greeted, told = await stage.canonical(), await stage.greeted(), await stage.published()
 
